@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _PACKAGE = "efficient_empathy.studio"
 BODY_LIMIT = 1 << 20
 """Bytes of a request's body."""
+EVERYWHERE = ("run", "token", "link")
+"""What any page's address may have."""
 FILTERS = {
     "clip": words.clip,
     "count": words.count,
@@ -62,6 +65,18 @@ def _template(name: str) -> str | None:
         if (file := folder.joinpath(name)).is_file():
             return file.read_text("utf-8")
     return None
+
+
+def strangers(query: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """A sentence on each name in an address that the page does not know."""
+    sentences = []
+    for name in dict.fromkeys(query):
+        if name in (*known, *EVERYWHERE) or any(name.startswith(one) for one in known if one.endswith(".")):
+            continue
+        close = get_close_matches(name, known, 1, 0.75)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        sentences.append(f"The address asks for {words.clip(name, 40)}, which this page does not know{hint}")
+    return sentences
 
 
 def data_folder() -> Path:
@@ -159,8 +174,21 @@ class Studio:
         """The folder of the run that a request is about."""
         return self.runs.workspace(self.run_name(request))
 
-    def render(self, request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
-        """A page: `template` with `context`, and with what the shell shows (page, run, annotator)."""
+    def render(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        known: Sequence[str] | None = None,
+        notes: Sequence[str] = (),
+        **context: Any,
+    ) -> Response:
+        """A page: `template` with `context`, and with what the shell shows (page, run, annotator).
+
+        `known` are the names that the page's address may have, those that end with a point as beginnings: of any other
+        it says that it was passed over. `notes` are sentences on what else of the address there is not.
+        """
         try:
             run: str | None = self.run_name(request)
         except UserError:
@@ -173,5 +201,6 @@ class Studio:
             "page": template.removesuffix(".html.j2"),
             "run": run,
             "annotator": annotator,
+            "address_notes": [*(strangers(request.query_params, known) if known is not None else ()), *notes],
         }
         return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

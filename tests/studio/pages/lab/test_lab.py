@@ -524,7 +524,8 @@ def test_a_step_takes_a_frame_and_the_selection_follows_at_40_000_samples(browse
             sweeps.append((seconds() - began) / 11)
         assert min(sweeps) < 0.03, sweeps
         follow = """async (value) => {
-            const [slider, sizes] = ["#sliders [data-threshold=alpha]", "#sizes"].map((one) => document.querySelector(one));
+            const slider = document.querySelector("#sliders [data-threshold=alpha]");
+            const sizes = document.getElementById("sizes");
             const began = performance.now();
             slider.value = value;
             slider.dispatchEvent(new Event("input", { bubbles: true }));

@@ -94,7 +94,7 @@ def rows(run: Workspace, query: dict[str, str] | None = None, **more: str) -> li
 def found_by_search(run: Workspace, text: str, **query: str) -> list[int]:
     data = sample_data()
     asked = {"q": text, **query}
-    while not data.steady(run, lambda index: data.find(index, asked))["search"]["ended"]:
+    while not data.steady(run, lambda index: data.view(index, asked))["search"]["ended"]:
         pass
     return [row["row"] for row in data.steady(run, lambda index: data.rows(index, asked))["rows"]]
 
@@ -190,6 +190,8 @@ class TestFilters:
             {"score.sensibility": "x"},
             {"score.charm": "1"},
             {"p": "nan"},
+            {"p": "7"},
+            {"order": "up"},
             {"sort": "charm"},
             {"sort": "sensibility"},
             {"offset": "-1"},
@@ -245,19 +247,31 @@ class TestSearch:
         assert found_by_search(run, ".*") == []
         assert found_by_search(run, "[") == []
 
-    def test_under_other_filters_it_says_how_many_it_looked_at(self, run: Workspace) -> None:
-        data = sample_data()
-        asked = {"q": "zzzz", "subset": "discard"}
-        while not (found := data.steady(run, lambda index: data.find(index, asked))["search"])["ended"]:
-            pass
-        assert found["searched"] == found["of"] == run.manifest().entry("select")["subsets"]["discard"]
-
-    def test_it_ends_where_it_has_found_enough(self, run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("efficient_empathy.studio.pages.samples.views.FOUND_LIMIT", 7)
-        data = sample_data()
-        found = data.steady(run, lambda index: data.find(index, {"q": "e"}))["search"]
-        assert found["capped"]
-        assert found["hits"] == 7 == len(data.steady(run, lambda index: data.rows(index, {"q": "e"}))["rows"])
+    def test_counts_are_of_what_has_the_text(self, run: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also while it is searched for, step by step; a filter's other values count those that have it."""
+        monkeypatch.setattr("efficient_empathy.studio.pages.samples.index._FEWEST", 50)
+        monkeypatch.setattr("efficient_empathy.studio.pages.samples.index._MOST", 50)
+        monkeypatch.setattr("efficient_empathy.studio.pages.samples.routes.SEARCH_SECONDS", 0)
+        subsets = dict(enumerate(pl.read_parquet(run.assignments)["subset"].to_list()))
+        having = [
+            i
+            for i, one in enumerate(bundled())
+            if any("you" in turn.text.lower() for turn in (*one.context, Utterance("listener", one.response)))
+        ]
+        data, searched = sample_data(), 0
+        asked = {"q": "you", "subset": "discard"}
+        while searched < 242:
+            about = data.steady(run, lambda index: data.view(index, asked))
+            searched = about["search"]["searched"]
+            until = [subsets[i] for i in having if i < searched]
+            assert dict(about["facets"]["subset"]) == {name: until.count(name) for name in set(until)}
+            assert (
+                about["matching"]
+                == until.count("discard")
+                == len(data.steady(run, lambda i: data.rows(i, asked))["rows"])
+            )
+            assert sum(n for _, n in about["facets"]["category"]) == about["matching"]
+        assert about["search"] == {"searched": 242, "of": 242, "ended": True}
 
 
 class TestOneSample:
@@ -392,24 +406,85 @@ class TestPage:
         page = visit.page
         page.locator(".row-response").first.wait_for()
         focused = "document.activeElement.id || document.activeElement.getAttribute('role')"
-        reached = []
-        for _ in range(40):
+        page.get_by_role("link", name="Skip to the content").press("Enter")
+        for step in ("sort", "order", "list"):
             page.keyboard.press("Tab")
-            reached.append(page.evaluate(focused))
-            if reached[-1] == "list":
-                break
-        assert {"q", "subset", "category", "state", "gridcell", "sort", "order", "list"} <= set(reached)
+            assert page.evaluate(focused) == step
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.locator("#detail-title", has_text="2 of 242").wait_for()
+        for key, place in (("ArrowDown", 3), ("j", 4), ("j", 5), ("k", 4), ("ArrowUp", 3)):
+            page.keyboard.press(key)
+            page.locator("#detail-title", has_text=f"{place} of 242").wait_for()
+        assert page.evaluate(focused) == "list"
+        page.keyboard.press("Enter")
         assert page.evaluate(focused) == "detail-title"
+        page.keyboard.press("ArrowDown")
+        page.locator("#detail-title", has_text="4 of 242").wait_for()
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        page.locator("#detail-title", has_text="3 of 242").wait_for()
+        page.locator("#detail-title", has_text="5 of 242").wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "Next"
+        page.keyboard.press("/")
+        page.keyboard.type("jk/")
+        assert page.evaluate("document.activeElement.value") == "jk/"
+        page.locator("#none", has_text="No sample passes").wait_for()
+        page.locator("#clear").press("Enter")
+        reached = [page.keyboard.press("Tab") or page.evaluate(focused) for _ in range(8)]
+        assert {"subset", "category", "state", "gridcell"} <= set(reached)
+        page.get_by_role("heading", name="Samples").click()
         page.keyboard.press("Escape")
         assert page.evaluate(focused) == "list"
         assert visit.console == []
+
+    def test_the_filters_stay_where_there_is_room_for_them_and_the_order_says_what_it_is(
+        self, served: Served, browser: Any
+    ) -> None:
+        page = open_page(browser, f"{served.url}/samples").page
+        page.locator(".row-response").first.wait_for()
+        page.get_by_role("heading", name="Filters").click(force=True)
+        assert page.locator("#q").is_visible()
+        order = page.get_by_label("Order")
+        assert order.evaluate("(one) => one.selectedOptions[0].text") == "ascending"
+        order.select_option("descending")
+        page.locator("#sample-0", has_text="Tell me everything.").wait_for()
+        page.set_viewport_size({"width": 390, "height": 700})
+        assert not page.locator("#q").is_visible()
+        page.get_by_role("heading", name="Filters").click()
+        page.locator("#q").wait_for()
+
+    def test_an_address_that_asks_for_what_there_is_not_is_told(self, served: Served, browser: Any) -> None:
+        page = open_page(browser, f"{served.url}/samples?sample=nobody&alpha=5&sensibility=6&t.alpha=5").page
+        page.locator(".row-response").first.wait_for()
+        notes = page.locator("main > .notice").all_inner_texts()
+        assert notes == [
+            "The address asks for alpha, which this page does not know.",
+            "The address asks for sensibility, which this page does not know; did you mean score.sensibility?",
+            "There is no sample nobody in this run: it may have been scored anew from other data.",
+        ]
+        page.goto(f"{served.url}/samples?p=7")
+        page.locator("#problem", has_text="p is '7': it must be a number from 0 to 1").wait_for()
+
+    def test_a_sample_of_an_address_stands_in_the_middle_of_the_list(
+        self, served: Served, run: Workspace, browser: Any
+    ) -> None:
+        identity = pl.read_parquet(run.samples, columns=["sample_id"])["sample_id"][150]
+        middle = """() => {
+            const list = document.getElementById("list").getBoundingClientRect();
+            const row = document.getElementById("sample-150")?.getBoundingClientRect();
+            return row && scrollY === 0 && Math.abs((list.top + list.bottom - row.top - row.bottom) / 2) < 2;
+        }"""
+        page = open_page(browser, f"{served.url}/samples?sample={identity}").page
+        page.locator("#sample-150[aria-selected=true]").wait_for()
+        assert page.evaluate(middle)
+        page.reload()
+        page.locator("#sample-150[aria-selected=true]").wait_for()
+        assert page.evaluate(middle)
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.get_by_role("button", name="← List").click()
+        page.locator("#sample-150 .row-response").wait_for()
+        assert page.evaluate(middle)
 
     def test_cells_by_keyboard_and_by_pointer(self, served: Served, browser: Any) -> None:
         page = open_page(browser, f"{served.url}/samples").page
@@ -438,7 +513,7 @@ class TestPage:
         page.locator("#q").fill("YOU")
         page.locator("#subset").select_option("rationality")
         page.locator("#sort").select_option("score.sensibility")
-        page.locator("#order").click()
+        page.locator("#order").select_option("desc")
         page.wait_for_url("**q=YOU**order=desc**")
         page.locator("#list[aria-busy=false]").wait_for()
         page.locator("#sample-0 .row-response").click()
@@ -455,7 +530,7 @@ class TestPage:
         assert again.locator("#detail-title").inner_text() == opened
         assert (again.locator("#count").inner_text(), again.locator("#sample-0").inner_text()) == told
         assert again.locator("#q").input_value() == "YOU"
-        assert again.locator("#order").get_attribute("aria-pressed") == "true"
+        assert again.locator("#order").input_value() == "desc"
         again.locator("#clear").click()
         again.locator("#count", has_text="242 samples").wait_for()
         again.locator("#detail-title", has_text=f"of {len(pl.read_parquet(run.samples))}").wait_for()

@@ -193,21 +193,19 @@ class Texts:
             row = ids.select(pl.col("row").min()).collect(engine="streaming").item()
         return None if row is None else int(row)
 
-    def matches(self, rows: npt.NDArray[np.uint32], text: str) -> tuple[int, npt.NDArray[np.uint32]]:
-        """Look for `text` in the first of `rows` (ascending), whatever its case: how many were looked at, the hits."""
-        first = int(rows[0])
+    def matches(self, first: int, text: str) -> npt.NDArray[np.bool_]:
+        """Look for `text` in the rows from `first` on, whatever its case: for some of them, whether they have it."""
         stop = min(first + self._rows_at_once, (first // _MOST + 1) * _MOST)  # not past a row group's end
-        count = int(np.searchsorted(rows, stop))
         pattern = f"(?i){pl.escape_regex(text)}"
-        frame = self._read(first, int(rows[count - 1]) - first + 1, "context", "response")
+        frame = self._read(first, stop - first, "context", "response")
         turns = frame.select("context").with_row_index("at").explode("context")
         texts = turns["context"].struct.field("text")
         hits = frame["response"].str.contains(pattern).fill_null(False).to_numpy().copy()
         hits[turns["at"].filter(texts.str.contains(pattern).fill_null(False)).to_numpy()] = True
         size = int(frame["response"].str.len_bytes().sum()) + int(texts.str.len_bytes().sum())
         self._rows_at_once = max(_FEWEST, min(_MOST, len(frame) * _READ_BYTES // max(1, size)))
-        part = rows[:count]
-        return count, part[hits[part - first]]
+        found: npt.NDArray[np.bool_] = hits
+        return found
 
     def _one(self, row: int, *columns: str | pl.Expr) -> dict[str, Any]:
         frame = self._read(row, 1, *columns)

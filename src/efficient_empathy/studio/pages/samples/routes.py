@@ -4,12 +4,13 @@ The address holds what is shown: `/samples?run=NAME` and any of `subset`, `categ
 `failed` for every kind of failure), `split`, `answered_by`, `score.AXIS` (whole scores, `6-10`), `apart` (the least
 disagreement of pooled judgements), `p` (the most probable subset less probable than that), `move` (what changes subset
 when a threshold moves, see `views.Filters.of`), `q` (a text), `sort` (`position`, `score.AXIS`, `disagreement`),
-`order=desc`, `right` and `up` (the axes of the map), `sample` (the id of the one that is open).
+`order` (`asc`, `desc`), `right` and `up` (the axes of the map), `sample` (the id of the one that is open).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
@@ -123,10 +125,10 @@ Answer = dict[str, Any]
 def routes(studio: Studio) -> list[BaseRoute]:
     """The page and its data."""
     data = SampleData(studio.tables, studio.selections)
-    works = {"view": data.view, "rows": data.rows, "find": data.find, "one": data.one, "turns": data.turns}
+    works = {"view": data.view, "rows": data.rows, "one": data.one, "turns": data.turns}
     works["text"] = data.text
     return [
-        Route("/samples", partial(_page, studio)),
+        Route("/samples", partial(_page, studio, data)),
         *(Route(f"/api/samples/{name}", partial(_answer, studio, data, work)) for name, work in works.items()),
     ]
 
@@ -147,7 +149,14 @@ class SampleData:
         return self.tables.steady(workspace, lambda table: work(self._indexes.of(table)))
 
     def view(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
-        """How many samples there are, of each kind, and what they can be filtered and sorted by."""
+        """How many samples there are, of each kind, and what they can be filtered and sorted by.
+
+        A text is searched for, for a while: asked again, the search goes on, until it has `ended`.
+        """
+        filters = self._filters(index, query)
+        search = self._views.of(index, filters).search
+        if search:
+            search.go_on(SEARCH_SECONDS)
         pair = (query.get("right", ""), query.get("up", ""))
         axes, move, table = index.pair(*pair), move_of(query, index), index.table
         parts = (table.scores, table.selection)
@@ -163,11 +172,12 @@ class SampleData:
             "looks": subset_looks(table),
             "move": move.sentence if move else "",
             "notes": list(dict.fromkeys(f"{part.sentence}." for part in parts if part.sentence)),
-            **counts(index, self._filters(index, query), pair),
+            "search": search.progress() if search else None,
+            **counts(index, filters, search, pair),
         }
 
     def rows(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
-        """`limit` rows of the list from `offset` on, and how far the search is."""
+        """`limit` rows of the list from `offset` on."""
         view = self._view(index, query)
         numbers = view.page(_whole(query, "offset", 0), min(PAGE_LIMIT, _whole(query, "limit", PAGE_LIMIT)))
         texts = Texts(index.workspace).previews(numbers)
@@ -175,19 +185,13 @@ class SampleData:
         rows = [
             {"row": n, **_short(row, index), **texts[n]} for n, row in zip(numbers, records, strict=True) if n in texts
         ]
-        return {"rows": rows, "search": view.progress()}
+        return {"rows": rows}
 
     def _filters(self, index: SampleIndex, query: Mapping[str, str]) -> Filters:
         return Filters.of(query, index, self._selections)
 
     def _view(self, index: SampleIndex, query: Mapping[str, str]) -> View:
         return self._views.of(index, self._filters(index, query))
-
-    def find(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
-        """Search for a while; how far it is."""
-        view = self._view(index, query)
-        view.search(SEARCH_SECONDS)
-        return {"search": view.progress()}
 
     def one(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
         """One sample, by `row` or by its id as `sample`, with its judgements, and its `place` under the filters."""
@@ -224,8 +228,23 @@ class SampleData:
         raise UserError("part must be response, turn-N or reply-N")
 
 
-def _page(studio: Studio, request: Request) -> Response:
-    return studio.render(request, "samples.html.j2", run=studio.run_name(request))
+KNOWN = (
+    *FACETS, "score.", "apart", "p", "q", "sort", "order", "right", "up", "sample",
+    "move", "policy", "t.", "decide", "from", "to",
+)  # fmt: skip
+"""What the page's address may have."""
+
+
+def _page(studio: Studio, data: SampleData, request: Request) -> Response:
+    workspace, notes, scores = studio.run(request), [], []
+    sample = request.query_params.get("sample")
+    with suppress(UserError, HTTPException):
+        scores = [score_column(axis) for axis in studio.tables.of(workspace).axis_names]
+        if sample and data.steady(workspace, lambda index: Texts(index.workspace).row_of(sample)) is None:
+            notes = [
+                f"There is no sample {clip(sample, 40)} in this run: it may have been scored anew from other data."
+            ]
+    return studio.render(request, "samples.html.j2", run=studio.run_name(request), known=[*KNOWN, *scores], notes=notes)
 
 
 def _answer(

@@ -10,10 +10,11 @@ const SETTLED = 60; // milliseconds without a scroll before rows are asked for
 export class VirtualList {
   /**
    * `fetchRows(offset, limit, signal)` resolves to rows; `draw(row)` gives a row's children; `onopen(place, row)` hears
-   * of a row that was chosen. Rows are as tall as the CSS variable --row says.
+   * of a row that was chosen, and `onstep(place)` of one that the keys have moved to. Rows are as tall as the CSS variable
+   * --row says.
    */
-  constructor(host, { fetchRows, draw, onopen }) {
-    Object.assign(this, { host, fetchRows, draw, onopen });
+  constructor(host, { fetchRows, draw, onopen, onstep = () => {} }) {
+    Object.assign(this, { host, fetchRows, draw, onopen, onstep });
     Object.assign(this, { count: 0, top: 0, active: 0, open: null, pages: new Map(), requests: new Map(), elements: new Map() });
     this.layer = h("div", { class: "layer", role: "presentation" });
     this.spacer = h("div", { class: "spacer", role: "presentation" }, this.layer);
@@ -99,7 +100,7 @@ export class VirtualList {
       ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + step, PageUp: this.active - step,
       Home: 0, End: this.count - 1,
     }[event.key];
-    if (target !== undefined) this.activate(target);
+    if (target !== undefined) this.step(target);
     else if (event.key === "Enter" || event.key === " ") this.choose(this.active);
     else return;
     event.preventDefault();
@@ -110,6 +111,19 @@ export class VirtualList {
     if (place < 0) return;
     this.activate(place);
     this.choose(place);
+  }
+
+  /** Go to a row as the keys do. */
+  step(place) {
+    this.activate(place);
+    this.onstep(this.active);
+  }
+
+  /** The same, with the row in the middle of what is in view. */
+  centre(place) {
+    this.measure();
+    this.moveTo(place * this.row - (this.view - this.row) / 2);
+    this.activate(place);
   }
 
   /** Make a row the one that the keys act on, and bring it into view. */

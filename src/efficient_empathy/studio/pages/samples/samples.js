@@ -14,8 +14,9 @@ const SCORE = "score.";
 const FAILURES = ["parse_error", "api_error", "refused"];
 const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge" };
 const $ = (id) => document.getElementById(id);
+const HINT = $("detail-empty").textContent;
 const narrow = matchMedia("(max-width: 900px)");
-const state = { about: null, version: null, search: null, sample: null, place: null, halt: false, typing: false, ticket: 0, openTicket: 0 };
+const state = { about: null, version: null, sample: null, place: null, halt: false, typing: false, ticket: 0, openTicket: 0 };
 
 const list = new VirtualList($("list"), {
   async fetchRows(offset, limit, signal) {
@@ -30,8 +31,15 @@ const list = new VirtualList($("list"), {
     h("span", { class: "row-last quiet", dir: "auto" }, marked(row.last ?? "")),
     h("span", { class: "row-response", dir: "auto" }, marked(row.response || " "), row.length > 240 ? "…" : ""),
   ],
-  onopen: (place, row) => open({ row: row.row, place }),
+  onopen: (place, row) => (row.row === state.sample?.row ? $("detail-title").focus() : open({ row: row.row, place })),
+  onstep: () => state.sample && follow(),
 });
+/** With a sample open, the one that the keys have come to is opened in its place. */
+const follow = debounce(async () => {
+  const place = list.active;
+  const row = state.sample && (await list.rowAt(place).catch(() => null));
+  if (row && place === list.active) open({ row: row.row, place }, { focus: false });
+}, 60);
 const brush = new ScoreBrush($("map"), {
   onchoose: (spans) => change(Object.fromEntries(drawn().map(([axis, ...scale]) => [SCORE + axis, spans && written(spans[axis], scale)]))),
   onpoint: (sentence) => { $("cell").textContent = sentence || "Drag over cells to choose them."; },
@@ -60,8 +68,8 @@ function rowScores(row) {
 }
 
 /** Ask the studio under the filters of the address; files that have changed since are read anew. */
-async function ask(what, query = {}, signal = undefined) {
-  const answer = await api(`/api/samples/${what}`, { query: { ...Object.fromEntries(address()), ...query }, signal });
+async function ask(what, query = {}, signal = undefined, quiet = false) {
+  const answer = await api(`/api/samples/${what}`, { query: { ...Object.fromEntries(address()), ...query }, signal, quiet });
   if (state.version && answer.version !== state.version) {
     state.version = answer.version;
     announce("The run's files have changed: the list is read anew.");
@@ -93,21 +101,26 @@ async function refresh({ keep = false } = {}) {
     return;
   }
   if (ticket !== state.ticket) return;
-  state.about = about;
-  useLooks(about.looks);
+  state.halt = false;
   $("samples").hidden = false;
   $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
   fill($("notes"), ...about.notes.map((note) => h("p", { class: "notice" }, note)));
-  fillFilters(about);
-  showFilters();
-  state.search = null;
-  state.halt = false;
-  showCount(); // first: a list that is hidden has no height to be laid out in
-  list.reset(urlState.get("q") ? 0 : about.matching, { keep });
-  if (urlState.get("q")) await search(ticket);
+  show(about, keep);
+  await search(ticket);
   if (ticket !== state.ticket) return;
   $("list").setAttribute("aria-busy", "false");
   if (state.sample) await placeShown(ticket);
+}
+
+/** Let the page say what the studio has counted. */
+function show(about, keep) {
+  state.about = about;
+  useLooks(about.looks);
+  fillFilters(about);
+  showFilters();
+  showSearch();
+  showCount(); // first: a list that is hidden has no height to be laid out in
+  list.reset(about.matching, { keep });
 }
 
 /** Find the place of the open sample in a list that has changed. */
@@ -132,51 +145,47 @@ function failed(error) {
 
 /** Let the studio search, a quarter of a second at a time, until it has seen all, is stopped, or the filters change. */
 async function search(ticket) {
-  let refreshed = 0;
-  while (ticket === state.ticket && !state.halt) {
-    let search;
+  let drawn = Date.now();
+  while (ticket === state.ticket && !state.halt && state.about.search && !state.about.search.ended) {
+    let about;
     try {
-      search = (await ask("find", {}, state.control.signal)).search;
+      about = await ask("view", {}, state.control.signal);
     } catch (error) {
       if (error.name !== "AbortError") { state.halt = true; showSearch(); }
       return;
     }
     if (ticket !== state.ticket) return;
-    state.search = search;
-    const due = search.ended || !refreshed || Date.now() - refreshed > 1000;
+    if (about.search?.ended || Date.now() - drawn > 1000) {
+      drawn = Date.now();
+      if (about.matching !== list.count) show(about, true);
+    }
+    state.about = about;
     showSearch();
     showCount();
-    if (search.hits !== list.count && due) {
-      list.reset(search.hits, { keep: true });
-      refreshed = Date.now();
-    }
-    if (search.ended) break;
   }
-  if (state.search?.ended) announce(`${$("count").textContent}. ${$("search-status").textContent}`);
-  if (ticket === state.ticket && state.search && state.search.hits !== list.count) list.reset(state.search.hits, { keep: true });
+  if (ticket !== state.ticket || !state.about.search) return;
+  show(state.about, true);
+  announce(`${$("count").textContent}. ${$("search-status").textContent}`);
 }
 
 function showSearch() {
-  const { search } = state;
+  const { search } = state.about ?? {};
   $("search").hidden = !urlState.get("q");
   if (!search) return;
   Object.assign($("search-bar"), { max: Math.max(1, search.of), value: search.searched });
   $("search-bar").hidden = search.ended;
-  $("search-status").textContent = `Searched ${format.count(search.searched)} of ${format.count(search.of)}`
-    + (search.capped && search.searched < search.of ? `; ended at ${format.count(search.hits)} found.` : search.ended ? "." : state.halt ? "; stopped." : " …");
+  $("search-status").textContent = `Searched ${format.count(search.searched)} of ${format.count(search.of)}${search.ended ? "." : state.halt ? "; stopped." : " …"}`;
   $("search-stop").hidden = search.ended;
   $("search-stop").textContent = state.halt ? "Go on" : "Stop";
 }
 
 function showCount() {
-  const searching = Boolean(urlState.get("q"));
-  const n = searching ? state.search?.hits ?? 0 : state.about.matching;
-  const all = state.about.samples;
+  const { matching: n, samples: all, search } = state.about;
   $("count").textContent = n === all ? format.plural(n, "sample") : `${format.count(n)} of ${format.plural(all, "sample")}`;
-  const under = !searching || state.search?.ended || state.halt;
+  const settled = !search || search.ended || state.halt;
   $("list").hidden = n === 0;
   $("none").hidden = n > 0;
-  $("none").firstElementChild.textContent = all === 0 ? "The run has no samples." : under ? "No sample passes these filters." : "Searching …";
+  $("none").firstElementChild.textContent = all === 0 ? "The run has no samples." : settled ? "No sample passes these filters." : "Searching …";
 }
 
 function fillFilters(about) {
@@ -216,7 +225,7 @@ function showFilters() {
     if (right) brush.select(some ? { right: spanOf(right), up: up ? spanOf(up) : [0, 0] } : null);
   }
   $("sort").value = urlState.get("sort", "position");
-  $("order").setAttribute("aria-pressed", urlState.get("order") === "desc");
+  $("order").value = urlState.get("order", "asc");
   const count = set().length;
   $("filters-set").textContent = count ? `${count} set` : "";
   $("clear").disabled = !count;
@@ -224,35 +233,39 @@ function showFilters() {
 }
 
 /** Open a sample, by its row or by its id; `place` is where it is in the list, where that is known. */
-async function open({ row, sample, place = null }, { push = true, focus = true } = {}) {
+async function open({ row, sample, place = null }, { push = true, focus = true, quiet = false } = {}) {
   const ticket = ++state.openTicket;
   let answer;
   try {
-    answer = await ask("one", sample ? { sample } : { row });
+    answer = await ask("one", sample ? { sample } : { row }, undefined, quiet);
   } catch (error) {
-    if (error.name !== "AbortError" && ticket === state.openTicket) failed(error);
+    if (error.name !== "AbortError" && !quiet && ticket === state.openTicket) failed(error);
     return;
   }
   if (ticket !== state.openTicket) return;
   state.place = place ?? answer.place;
   urlState.set({ sample: answer.sample_id }, { push: push && !urlState.get("sample") });
-  if (state.place !== null && place === null) list.activate(state.place);
+  if (state.place !== null && place === null) list.centre(state.place);
   list.mark(state.place);
-  showDetail(answer, focus);
+  showDetail(answer, focus && narrow.matches); // beside the list, the keys go on in it
+  announce($("detail-title").textContent);
 }
 
 function showDetail(sample, focus) {
+  const { activeElement } = document;
+  const inside = $("detail").contains(activeElement);
   state.sample = sample;
   fill($("detail"), detailHead(), ...detail(sample));
   $("detail").scrollTop = 0;
   $("samples").classList.add("opened");
   if (narrow.matches) scrollTo(0, 0);
-  if (focus) $("detail-title").focus({ preventScroll: !narrow.matches });
+  const step = inside && document.querySelector(`#detail [data-step="${activeElement.dataset.step}"]:enabled`);
+  if (focus || inside) (step || $("detail-title")).focus({ preventScroll: true });
 }
 
 function detailHead() {
   const at = state.place;
-  const step = (by, name) => h("button", { type: "button", disabled: at === null || at + by < 0 || at + by >= list.count, onclick: () => move(by) }, name);
+  const step = (by, name) => h("button", { type: "button", dataset: { step: by }, disabled: at === null || at + by < 0 || at + by >= list.count, onclick: () => move(by) }, name);
   return h("div", { class: "detail-head" },
     h("button", { type: "button", class: "back", onclick: () => close() }, "← List"),
     h("h2", { id: "detail-title", tabindex: "-1" }, at === null ? `Row ${format.count(state.sample.row + 1)}` : `${format.count(at + 1)} of ${format.count(list.count)}`),
@@ -271,16 +284,18 @@ async function move(by) {
 function close({ focus = true } = {}) {
   urlState.set({ sample: null });
   shut();
-  if (focus) $("list").focus();
+  if (focus) $("list").focus({ preventScroll: true });
 }
 
 function shut() {
+  const { place } = state;
   state.openTicket += 1;
   state.sample = null;
   $("samples").classList.remove("opened");
-  fill($("detail"), h("p", { class: "quiet" }, "Choose a sample: ↑ and ↓ move in the list, Enter opens."));
+  fill($("detail"), h("p", { class: "quiet" }, HINT));
   state.place = null;
   list.mark(null);
+  if (place !== null && narrow.matches) list.centre(place);
 }
 
 /** The map of two axes, and two selects for every axis. */
@@ -311,6 +326,22 @@ function fillScores(about) {
   }));
 }
 
+const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
+
+/** The keys that are good for something wherever one is, but for fields that need them themselves. */
+function handleKey(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented || !state.about) return;
+  if (event.target.matches("input, textarea, select, [contenteditable]") || event.target.closest("dialog, [role=gridcell]")) return;
+  if (event.key === "Escape" && state.sample) close();
+  else if (event.key === "/") {
+    if (narrow.matches && state.sample) close({ focus: false });
+    $("filter-pane").open = true;
+    $("q").select();
+  } else if (STEPS[event.key] && list.count) list.step(list.active + STEPS[event.key]);
+  else return;
+  event.preventDefault();
+}
+
 function wire() {
   $("move-clear").addEventListener("click", () => change(cleared(moveNames())));
   for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
@@ -333,20 +364,26 @@ function wire() {
     $("q").focus();
   });
   $("sort").addEventListener("change", () => change({ sort: $("sort").value === "position" ? null : $("sort").value }));
-  $("order").addEventListener("click", () => change({ order: urlState.get("order") === "desc" ? null : "desc" }));
-  $("detail").addEventListener("keydown", (event) => { if (event.key === "Escape" && urlState.get("sample")) close(); });
+  $("order").addEventListener("change", () => change({ order: $("order").value === "asc" ? null : "desc" }));
+  document.addEventListener("keydown", handleKey);
   addEventListener("popstate", async () => {
     const sample = urlState.get("sample");
     if (!sample) shut();
     await refresh({ keep: true });
     if (sample) open({ sample }, { push: false, focus: false });
   });
-  const fold = () => { $("filter-pane").open = !narrow.matches; };
+  const summary = $("filter-pane").firstElementChild;
+  const fold = () => {
+    $("filter-pane").open = !narrow.matches;
+    if (narrow.matches) summary.removeAttribute("tabindex"); // beside the list it is no button: nothing would be left
+    else summary.tabIndex = -1;
+  };
   narrow.addEventListener("change", fold);
   fold();
   brush.onpoint("");
 }
 
+history.scrollRestoration = "manual"; // panes scroll, each to what the address says
 wire();
 await refresh();
-if (urlState.get("sample") && state.about) open({ sample: urlState.get("sample") }, { push: false, focus: false });
+if (urlState.get("sample") && state.about) open({ sample: urlState.get("sample") }, { push: false, focus: false, quiet: true }); // the page says of itself which there is not

@@ -6,10 +6,10 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,6 @@ ANY_FAILURE = "failed"
 FAILURES = ("parse_error", "api_error", "refused")
 TEXT_LIMIT = 200
 """Characters of a text that is searched for."""
-FOUND_LIMIT = 10_000
-"""A search ends when it has found so many."""
 NAMES_LIMIT = 300
 """Values of one column that are counted by name; the largest ones."""
 SPANS = "spans"
@@ -43,6 +41,7 @@ SPANS = "spans"
 POSITION = "position"
 _MOST_VIEWS = 8
 Rows = npt.NDArray[np.uint32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +110,12 @@ class Filters:
             facets=tuple((name, query[name]) for name in FACETS if query.get(name)),
             spans=tuple(_spans(query, index)),
             apart=_number(query, "apart"),
-            below=_number(query, "p"),
+            below=_number(query, "p", 1.0),
             move=move.key if move else None,
             move_rows=move.rows(index, selections) if move else None,
             text=query.get("q", "").strip()[:TEXT_LIMIT],
             sort=query.get("sort") or POSITION,
-            descending=query.get("order") == "desc",
+            descending=_is_descending(query),
         )
 
     def condition(self, index: SampleIndex, *without: str) -> pl.Expr:
@@ -150,48 +149,53 @@ def _has(index: SampleIndex, name: str, value: str) -> pl.Expr:
     return pl.any_horizontal(*(pl.col(name) == v for v in values)) if values else pl.lit(False)
 
 
-class View:
-    """The rows that pass, in order. With a text they are found step by step, in the order of the file."""
+class Search:
+    """Which of a run's samples have a text: found step by step in the order of the file, whatever the other filters."""
 
-    def __init__(self, index: SampleIndex, filters: Filters) -> None:
-        self._index, self._filters = index, filters
-        self._texts = Texts(index.workspace)
-        self._candidates: Rows = _rows(index, filters)
-        self._hits_by_step: list[Rows] = []
-        self._searched_rows, self._hits = 0, 0
-        self._order: tuple[int, Rows] | None = None
+    def __init__(self, index: SampleIndex, text: str) -> None:
+        self._texts, self._text = Texts(index.workspace), text
+        self._hits = np.zeros(len(index.frame), np.bool_)
         self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return self._hits if self._filters.text else len(self._candidates)
+        self.searched = 0
+        """Rows that have been looked at."""
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will be found."""
-        return not self._filters.text or self._searched_rows == len(self._candidates) or self._hits >= FOUND_LIMIT
+        return self.searched == len(self._hits)
 
-    def search(self, seconds: float) -> None:
+    def go_on(self, seconds: float) -> None:
         """Go on searching for so long, or to the end."""
         until = time.monotonic() + seconds
         with self._lock:
             while not self.ended:
-                rows, hits = self._texts.matches(self._candidates[self._searched_rows :], self._filters.text)
-                hits = hits[: FOUND_LIMIT - self._hits]
-                self._searched_rows += rows
-                self._hits += len(hits)
-                self._hits_by_step.append(hits)
+                hits = self._texts.matches(self.searched, self._text)
+                self._hits[self.searched : self.searched + len(hits)] = hits
+                self.searched += len(hits)
                 if time.monotonic() >= until:
                     return
 
+    @property
+    def hits(self) -> pl.Series:
+        """Whether each row has it, as far as is known."""
+        return pl.Series(self._hits.copy())
+
     def progress(self) -> dict[str, Any]:
-        """How far a search is: `searched` of `of` rows that pass the other filters; `hits`, `ended`, `capped`."""
-        return {
-            "searched": self._searched_rows,
-            "of": len(self._candidates),
-            "hits": len(self),
-            "ended": self.ended,
-            "capped": bool(self._filters.text) and self._hits >= FOUND_LIMIT,
-        }
+        """How far it is: `searched` of `of` rows; `ended`."""
+        return {"searched": self.searched, "of": len(self._hits), "ended": self.ended}
+
+
+class View:
+    """The rows that pass, in order; with a text those that a search has found until now."""
+
+    def __init__(self, index: SampleIndex, filters: Filters, search: Search | None) -> None:
+        self._index, self._filters, self.search = index, filters, search
+        self._candidates: Rows = _rows(index, filters)
+        self._order: tuple[int, Rows] | None = None
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._rows_in_order())
 
     def page(self, offset: int, limit: int) -> list[int]:
         """Row numbers from a place in the view on."""
@@ -205,44 +209,60 @@ class View:
 
     def _rows_in_order(self) -> Rows:
         with self._lock:
-            if self._order is None or self._order[0] != len(self):  # a search has found more
-                rows = np.concatenate([np.zeros(0, np.uint32), *self._hits_by_step])
-                self._order = (
-                    len(self),
-                    _in_order(self._index, self._filters, rows if self._filters.text else self._candidates),
-                )
+            searched = self.search.searched if self.search else 0
+            if self._order is None or self._order[0] != searched:
+                rows = self._candidates
+                if self.search:
+                    rows = rows[self.search.hits.to_numpy()[rows]]
+                self._order = (searched, _in_order(self._index, self._filters, rows))
             return self._order[1]
 
 
 @dataclass
 class Views:
-    """The views that were looked at last; those of a run whose files have changed are dropped as others come."""
+    """The views and searches of late; those of a run whose files have changed are dropped as others come."""
 
     _views: OrderedDict[tuple[object, ...], View] = field(default_factory=OrderedDict)
+    _searches: OrderedDict[tuple[object, ...], Search] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, index: SampleIndex, filters: Filters) -> View:
         """The view of a run under filters. Raises `UserError` for an order that it cannot be in."""
-        key = (index.workspace.root, index.table.signature, filters)
+        run = (index.workspace.root, index.table.signature)
         with self._lock:
-            if key not in self._views:
-                self._views[key] = View(index, filters)
-                while len(self._views) > _MOST_VIEWS:
-                    self._views.popitem(last=False)
-            self._views.move_to_end(key)
-            return self._views[key]
+            search = None
+            if filters.text:
+                search = _latest(self._searches, (*run, filters.text), lambda: Search(index, filters.text))
+            return _latest(self._views, (*run, filters), lambda: View(index, filters, search))
 
 
-def counts(index: SampleIndex, filters: Filters, pair: tuple[str, str] = ("", "")) -> dict[str, Any]:
-    """How many samples there are of each kind: `matching` under all filters but the text, and for each filter what any
-    other value of it would give: `facets` {name: [[value, count], …]} and `map` [[right, up, count], …], of the axes in
-    `pair` as of `SampleIndex.pair`, as positions; without `up` where there is one axis.
+def _latest(held: OrderedDict[tuple[object, ...], T], key: tuple[object, ...], make: Callable[[], T]) -> T:
+    if key not in held:
+        held[key] = make()
+        while len(held) > _MOST_VIEWS:
+            held.popitem(last=False)
+    held.move_to_end(key)
+    return held[key]
+
+
+def counts(index: SampleIndex, filters: Filters, search: Search | None, pair: tuple[str, str]) -> dict[str, Any]:
+    """How many samples there are of each kind: `matching` under all filters, and for each filter what any other value
+    of it would give: `facets` {name: [[value, count], …]} and `map` [[right, up, count], …], of the axes in `pair` as
+    of `SampleIndex.pair`, as positions; without `up` where there is one axis.
+
+    A text counts among the filters, as far as the search for it has come.
     """
-    passing = index.frame.filter(filters.condition(index))
+    frame = index.frame
+    if search:
+        hits = search.hits
+        frame = frame.filter(hits)
+        if filters.move_rows is not None:
+            filters = replace(filters, move_rows=filters.move_rows.filter(hits))
+    passing = frame.filter(filters.condition(index))
 
     def but(*names: str) -> pl.DataFrame:
         is_filtered = (SPANS in names and filters.spans) or any(name in names for name, _ in filters.facets)
-        return index.frame.filter(filters.condition(index, *names)) if is_filtered else passing
+        return frame.filter(filters.condition(index, *names)) if is_filtered else passing
 
     facets = {}
     for name in FACETS:
@@ -303,14 +323,21 @@ def _spans(query: Mapping[str, str], index: SampleIndex) -> Iterator[tuple[str, 
             yield axis.name, span[0] - axis.low, span[1] - axis.low
 
 
-def _number(query: Mapping[str, str], name: str) -> float | None:
+def _number(query: Mapping[str, str], name: str, most: float = math.inf) -> float | None:
     text = query.get(name)
     if not text:
         return None
-    with _explain_value(name, text, "a number"):
-        if not math.isfinite(number := float(text)):
+    with _explain_value(name, text, "a number" if math.isinf(most) else f"a number from 0 to {most:g}"):
+        number = float(text)
+        if not (math.isfinite(number) and 0 <= number <= most):
             raise ValueError
         return number
+
+
+def _is_descending(query: Mapping[str, str]) -> bool:
+    order = query.get("order") or "asc"
+    with _explain_value("order", order, "asc or desc"):
+        return bool(("asc", "desc").index(order))
 
 
 @contextmanager
