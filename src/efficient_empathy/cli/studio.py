@@ -29,29 +29,38 @@ def studio(
     settings: StudioSettings,
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Runs' folders; without any, all those in ./runs.", show_default=False),
+        typer.Argument(
+            metavar="[RUN]...", help="Runs' folders, or a folder of runs; ./runs by default.", show_default=False
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Open the studio on one or more runs, in a browser: thresholds, samples, live scoring, ratings.
+    """Open the studio, in a browser: new runs, live scoring, thresholds, samples, training, ratings.
+
+    On a folder of runs it shows all that are in it, and makes new ones there.
 
     It listens on this machine alone, unless --host says otherwise; where other people could reach it, the address that
     it prints holds a token. Ctrl-C ends it.
 
-    Example: efficient-empathy studio runs/demo
+    Example: efficient-empathy studio
+
+    Example: efficient-empathy studio runs/demo runs/mine
     """
     from efficient_empathy.studio.server.app import PORT, make_app
-    from efficient_empathy.studio.server.runs import runs_under
+    from efficient_empathy.studio.server.runs import is_run
     from efficient_empathy.web.connections import Limits
     from efficient_empathy.web.server import listen, serve
 
-    folders, host, port = runs or runs_under(Path("runs")), settings.host, settings.port
+    folders, home = runs or [], None if runs else Path("runs")
+    if len(folders) == 1 and folders[0].is_dir() and not is_run(folders[0]):
+        folders, home = [], folders[0]
+    host, port = settings.host, settings.port
     token = _token(settings)
     listening = listen(host, PORT if port is None else port, tries=1 + PORTS_TRIED if port is None else 1)
     with listening:
         bound_port = listening.getsockname()[1]
         app = make_app(
-            folders, host=host, port=bound_port, token=token, read_only=settings.read_only,
+            folders, home=home, host=host, port=bound_port, token=token, read_only=settings.read_only,
             allowed_hosts=settings.allowed_hosts, chat_endpoints=_endpoints(settings),
         )  # fmt: skip
         url = _url(host, bound_port, token)

@@ -42,19 +42,25 @@ def rename_columns(values: dict[str, Any], columns: Mapping[str, str]) -> dict[s
 
 def describe_columns(rows: Sequence[Values]) -> str:
     """The names of the rows' columns, and what each holds."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [f"{show_value(name)} ({_kind(_column(rows, name))})" for name in names[:_COLUMNS_SHOWN]]
-    return ", ".join(shown) + (", …" if len(names) > _COLUMNS_SHOWN else "")
+    kinds = column_kinds(rows)
+    shown = [f"{show_value(name)} ({kind})" for name, kind in list(kinds.items())[:_COLUMNS_SHOWN]]
+    return ", ".join(shown) + (", …" if len(kinds) > _COLUMNS_SHOWN else "")
+
+
+def propose(rows: Sequence[dict[str, Any]]) -> list[ReadingSettings]:
+    """Settings under which the rows give samples, each tried on them, the likeliest first."""
+    readable = (next((one for one in each if _reads(rows, one)), None) for each in _mappings(rows))
+    return [settings for settings in readable if settings is not None]
 
 
 def propose_options(rows: Sequence[dict[str, Any]]) -> str | None:
-    """Options under which the rows give samples, each tried on them; several are joined by "or"."""
-    options: list[str] = []
-    for alternatives in _mappings(rows):
-        settings = next((one for one in alternatives if _reads(rows, one)), None)
-        if settings is not None:
-            options.append(_option_text(settings))
-    return " or ".join(options[:3]) or None
+    """What `propose` proposes as options of a command; several are joined by "or"."""
+    return " or ".join(_option_text(settings) for settings in propose(rows)[:3]) or None
+
+
+def column_kinds(rows: Sequence[Values]) -> dict[str, str]:
+    """The rows' columns, and what each holds, in words."""
+    return {name: _kind(_column(rows, name)) for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def are_messages(rows: Sequence[dict[str, Any]]) -> bool:
@@ -76,8 +82,8 @@ def _mappings(rows: Sequence[Values]) -> Iterator[list[ReadingSettings]]:
 
     Of each list the first alternative that reads is enough.
     """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    kinds = {name: _kind(_column(rows, name)) for name in names}
+    kinds = column_kinds(rows)
+    names = list(kinds)
     lists = [name for name in names if kinds[name].startswith("list of")]
     if lists:
         for name in lists:

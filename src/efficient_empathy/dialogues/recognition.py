@@ -132,6 +132,13 @@ def _is_of(part: Part, reader: Reader, reading: ReadingSettings) -> bool:
     return any(reader.recognises(values) for values in _Peek(part, reading))
 
 
+def first_rows(part: Part, reading: ReadingSettings) -> list[dict[str, Any]]:
+    """The values of the first rows as the file has them, whatever its columns are called."""
+    plain = reading.model_copy(update={"columns": {}, "group_by": None, "format": None})
+    peek = _Peek(_beginning(part) or part, plain)
+    return list(peek)
+
+
 class _Peek:
     """The values of the first rows, which it keeps."""
 

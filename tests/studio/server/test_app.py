@@ -111,7 +111,7 @@ def test_the_keyboard_reaches_everything_and_skips_to_the_content(served, browse
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "selected"
+    assert page.evaluate("document.activeElement.textContent") == "New run"
 
 
 def test_what_goes_wrong_is_told_in_words(served, browser, caplog) -> None:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
@@ -35,18 +38,59 @@ def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path) -> None:
         Runs([tmp_path])
     with pytest.raises(UserError, match="is no folder: `efficient-empathy score SOURCE --run"):
         Runs([tmp_path / "nothing"])
-    with pytest.raises(UserError, match="`efficient-empathy demo` makes one"):
+    with pytest.raises(UserError, match="needs a run, or a folder to make runs in"):
         Runs([])
 
 
-def test_without_a_name_all_runs_under_a_folder_are_found(tmp_path) -> None:
+def test_a_folder_of_runs_has_those_that_are_made_in_it_later(tmp_path) -> None:
     b, a = made(tmp_path / "b", tmp_path / "a")
-    (tmp_path / "cache").mkdir()
+    (tmp_path / "sources").mkdir()
     assert runs_under(tmp_path) == [a, b]
-    with pytest.raises(UserError, match="there is no run under"):
-        runs_under(tmp_path / "cache")
-    with pytest.raises(UserError, match="there is no run under"):
-        runs_under(tmp_path / "nowhere")
+    assert runs_under(tmp_path / "sources") == runs_under(tmp_path / "nowhere") == []
+    runs = Runs([], tmp_path)
+    assert runs.names == ("a", "b")
+    made(tmp_path / "c")
+    runs.look()
+    assert runs.names == ("a", "b", "c")
+
+
+def test_a_run_is_made_renamed_put_aside_and_deleted(tmp_path) -> None:
+    (a,) = made(tmp_path / "a")
+    runs = Runs([], tmp_path)
+    made_run = runs.make("new.one")
+    assert runs.names == ("a", "new.one")
+    assert made_run.root.stat().st_mode & 0o777 == 0o700
+    for name in ("a", "", ".", "..", "x/y", "-x", "x ", "archive", "x" * 81):
+        with pytest.raises(UserError, match="no name for a run" if name != "a" else "already"):
+            runs.make(name)
+    runs.rename("a", "z")
+    assert not a.exists()
+    assert runs.names == ("z", "new.one")
+    runs.archive("z")
+    assert (tmp_path / "archive" / "z" / "manifest.json").is_file()
+    assert runs.names == ("new.one",)
+    runs.delete("new.one")
+    assert list(tmp_path.iterdir()) == [tmp_path / "archive"]
+    assert runs.names == ()
+
+
+def test_a_run_that_a_process_is_working_on_is_neither_moved_nor_deleted(tmp_path) -> None:
+    (root,) = made(tmp_path / "a")
+    runs = Runs([root])
+    holder = (
+        "import sys; from efficient_empathy.foundation.run.workspace import Workspace\n"
+        "with Workspace(sys.argv[1]).lock(): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        for change in (lambda: runs.rename("a", "b"), lambda: runs.archive("a"), lambda: runs.delete("a")):
+            with pytest.raises(UserError, match="a process is working on a: wait for its end, or stop it first"):
+                change()
+        process.stdin.close()
+    assert runs.rename("a", "b") == tmp_path / "b"
+    assert runs.names == ("b",)
 
 
 def test_an_unknown_name_is_told_with_those_that_there_are(run) -> None:

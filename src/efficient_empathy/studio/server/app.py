@@ -19,10 +19,13 @@ from efficient_empathy.studio.pages.analytics import routes as analytics
 from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
 from efficient_empathy.studio.pages.compare import routes as compare
 from efficient_empathy.studio.pages.lab import routes as lab
-from efficient_empathy.studio.pages.overview.routes import overview
+from efficient_empathy.studio.pages.new import routes as new
 from efficient_empathy.studio.pages.rate import routes as rate
+from efficient_empathy.studio.pages.runs import routes as runs_list
+from efficient_empathy.studio.pages.runs.routes import runs_page
 from efficient_empathy.studio.pages.samples import routes as samples
 from efficient_empathy.studio.pages.service import routes as service
+from efficient_empathy.studio.pages.steps import routes as steps
 from efficient_empathy.studio.pages.synthetic import routes as synthetic
 from efficient_empathy.studio.server.context import NavigationEntry, Studio, data_folder
 from efficient_empathy.studio.server.runs import Runs
@@ -31,9 +34,11 @@ from efficient_empathy.web.rates import Lockouts, Rates
 
 PORT = 8321
 PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
+    ("runs", "Runs", runs_list.routes),
+    ("live", "Live", live.routes),
     ("lab", "Thresholds", lab.routes),
     ("samples", "Samples", samples.routes),
-    ("live", "Live", live.routes),
+    ("steps", "Steps", steps.routes),
     ("analytics", "Analytics", analytics.routes),
     ("compare", "Compare", compare.routes),
     ("synthetic", "Synthetic", synthetic.routes),
@@ -47,6 +52,7 @@ PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
 def make_app(
     runs: Sequence[Path],
     *,
+    home: Path | None = None,
     host: str = "127.0.0.1",
     port: int = PORT,
     token: str | None = None,
@@ -59,6 +65,7 @@ def make_app(
 ) -> Starlette:
     """The application on `runs`, for the address that it will be reached at; `app.state.studio` is its `Studio`.
 
+    `home` is a folder of runs: the studio is on all that are in it, now or later, and makes new ones there.
     Without a `token` everyone who reaches it is the owner, so that is for loopback on a machine of your own. `folder`
     is where the studio keeps what belongs to no run; `rates` how fast one client may ask, `lockouts` how long one waits
     who shows wrong tokens; `allowed_hosts` are names by which a proxy asks for it; `chat_endpoints` are offered by the
@@ -67,10 +74,11 @@ def make_app(
     if token is not None:
         checked_token(token)
     studio = Studio(
-        Runs(runs), host, port, token, read_only, folder or data_folder(), allowed_hosts=tuple(allowed_hosts),
+        Runs(runs, home), host, port, token, read_only, folder or data_folder(), allowed_hosts=tuple(allowed_hosts),
         chat_endpoints=tuple(chat_endpoints),
     )  # fmt: skip
     routes: list[BaseRoute] = [Route("/static/{version}/{name}", studio.static.respond), Route("/", _home(studio))]
+    routes += new.routes(studio)
     for name, title, page in PAGES:
         studio.pages.append(NavigationEntry(name, title))
         routes += page(studio)
@@ -87,9 +95,12 @@ def make_app(
 
 
 def _home(studio: Studio) -> Callable[[Request], Response]:
+    """The first page: of a single run its thresholds, of a folder of runs their list, and New run where it is empty."""
+
     def home(request: Request) -> Response:
-        if len(studio.runs) == 1:
+        if studio.runs.home is None and len(studio.runs) == 1:
             return RedirectResponse(f"/lab?{urlencode({'run': studio.runs.names[0]})}", 303)
-        return overview(studio, request)
+        studio.runs.look()
+        return runs_page(studio, request) if len(studio.runs) else RedirectResponse("/new", 303)
 
     return home

@@ -15,7 +15,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-Read = TypeVar("Read", bound=Body)
+Read = TypeVar("Read", bound=BaseModel)
 
 
 def read_body(kind: type[Read], content: bytes) -> Read:

@@ -21,6 +21,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.server.jobs import Jobs
 from efficient_empathy.studio.server.links import Annotator, Links
 from efficient_empathy.studio.server.look import looks_in, looks_of, palette_css, query_of
 from efficient_empathy.studio.server.runs import Runs
@@ -42,6 +43,7 @@ FILTERS = {
     "number": words.number,
     "plural": words.plural,
     "share": words.share,
+    "size": words.size,
 }
 """How templates write numbers and text: as the report does."""
 
@@ -139,6 +141,7 @@ class Studio:
     chat_endpoints: Sequence[ChatEndpoint] = ()
     """Models behind an endpoint that the chat offers beside the run's own."""
     pages: list[NavigationEntry] = field(default_factory=list)
+    jobs: Jobs = field(init=False)
     tables: Tables = field(default_factory=Tables)
     selections: Selections = field(default_factory=Selections)
     links: Links = field(init=False)
@@ -147,6 +150,7 @@ class Studio:
 
     def __post_init__(self) -> None:
         self.links = Links(self.data_folder)
+        self.jobs = Jobs(self.data_folder)
         self.static = Static()
         self.templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_template), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -166,7 +170,11 @@ class Studio:
         Raises `UserError` when there is no run of that name.
         """
         annotator = self.annotator(request)
-        name = annotator.run if annotator else request.query_params.get("run") or self.runs.names[0]
+        name = annotator.run if annotator else request.query_params.get("run") or next(iter(self.runs), "")
+        if not name:
+            raise UserError("there is no run here yet: make one on the page New run")
+        if name not in self.runs:
+            self.runs.look()
         self.runs.workspace(name)
         return name
 

@@ -88,6 +88,12 @@ class Links:
         with self._open() as db:
             db.execute("UPDATE links SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (time.time(), id_))
 
+    def move(self, root: Path, target: Path) -> None:
+        """Let the links to a run open it in the folder that it has been moved to."""
+        if self._database.exists():
+            with self._open() as db:
+                db.execute("UPDATE links SET root = ? WHERE root = ?", (str(target.resolve()), str(root)))
+
     def check(self, key: str) -> Link | None:
         """The link that `key` is of, if it was signed here, has not ended and was not revoked."""
         id_, _, rest = key.partition(".")

@@ -26,6 +26,7 @@ from efficient_empathy.scoring.progress import PROGRESS
 from efficient_empathy.scoring.rubric import Axis, Rubric, keep_rubric
 from efficient_empathy.studio.pages.live.control import Control, scoring_state
 from efficient_empathy.studio.pages.live.routes import Watch
+from efficient_empathy.studio.server.jobs import Jobs
 from manifest_entries import write_entry
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
@@ -197,7 +198,7 @@ def test_a_run_in_the_background_is_stopped_by_what_live_says(tmp_path, monkeypa
             )
             assert scoring_state(one.run).condition == "running"
             if by_hand:
-                sentence = str(Control(one.run).describe(scoring_state(one.run)).stop_command)
+                sentence = str(Control(one.run, Jobs(tmp_path)).describe(scoring_state(one.run)).stop_command)
                 (command,) = re.findall("`(kill [^`]*)`", sentence)
                 assert "Ctrl-C" not in sentence
                 subprocess.run(["sh", "-c", command], check=True)
@@ -371,7 +372,7 @@ def test_all_watchers_share_one_look_and_none_is_taken_when_nobody_watches(tmp_p
     before = run.ledger.read_bytes()
 
     async def watch() -> None:
-        one = Watch(run)
+        one = Watch(run, Jobs(tmp_path))
         readers = [one.events() for _ in range(50)]
         messages = await asyncio.gather(*(anext(reader) for reader in readers))
         assert len(set(messages)) == 1
@@ -485,7 +486,7 @@ def test_go_on_takes_the_command_from_the_process_alone(tmp_path) -> None:
         own = {"pid": process.pid, "written_at": time.time(), "command": arguments, "folder": str(tmp_path)}
         for changed in ({"command": ["score", "x", "--run", "other"]}, {"command": ["demo"]}, {"folder": "/"}, {}):
             told(run, **{**own, **changed})
-            control = Control(run)
+            control = Control(run, Jobs(tmp_path))
             control.see(scoring_state(run))
             assert (control.start_command is not None) is (changed == {}), changed
         control.stop()
@@ -500,7 +501,7 @@ def test_a_run_s_files_cannot_have_a_process_ended_or_a_command_run(tmp_path) ->
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         told(run, pid=bystander.pid, written_at=time.time(), command=["demo"])
-        control = Control(run)
+        control = Control(run, Jobs(tmp_path))
         with run.lock():
             control.see(scoring_state(run))
             with pytest.raises(UserError, match=f"run `kill {bystander.pid}`, or press Ctrl-C"):

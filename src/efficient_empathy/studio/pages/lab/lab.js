@@ -3,6 +3,7 @@
 
 import { AxisPair, pairOf } from "./axis-pair.js";
 import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
+import { offerApply } from "./lab-apply.js";
 import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadCounts, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
 import { SizeCurve, written } from "./lab-curve.js";
 import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./lab-tables.js";
@@ -260,7 +261,7 @@ function drawFrame() {
   const samples = present.samples(category);
   const of = category === null ? "all categories" : present.categories[category];
   const { scored, unscored } = present.samples();
-  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(present.categories.length, "category", "categories")}. Nothing is written here: move the thresholds, then copy the command.`;
+  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(present.categories.length, "category", "categories")}. Move the thresholds: nothing is written before you press Apply.`;
   const singly = policy().decides[state.choice.decide] === "most probable subsets";
   const note = KINDS[present.kind === "expected" && singly ? "probable" : present.kind];
   at("kind").textContent = note;
@@ -366,6 +367,7 @@ function listen() {
     settle();
   });
   at("curve-table").addEventListener("toggle", redraw);
+  offerApply(() => query(state.choice), takeLast);
   at("copy").addEventListener("click", async () => {
     done((await copy(at("command").textContent, "Copied the command")) ? "Copied." : "The browser does not let us: copy it from above.");
   });
@@ -381,6 +383,12 @@ function listen() {
     download(`${file}.yaml`, recipe(offered.recipe, policy(), choice, offered, `Chosen on the page Thresholds: ${words}`));
     done("Saved. Run it with efficient-empathy run FILE.");
   });
+}
+
+/** The selection that was just written is the baseline now. */
+async function takeLast() {
+  offered = { ...(await api("/api/lab/choices")), first: offered.first };
+  pin(null);
 }
 
 function pin(choice) {

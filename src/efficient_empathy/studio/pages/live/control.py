@@ -1,11 +1,11 @@
 """The state of a run's scoring, and the ways to stop it and to go on with it.
 
 A run's folder may come from anywhere, and whoever wrote its files must not be able to have this machine run a command
-or end a process. So both are done only for a process that this studio has itself seen at work here: one of this user's,
-on this machine, that has the run's lock open, as /proc tells. What it was started with is remembered while it is seen,
-if it is what the process itself shows; it is started again as this same program, with those arguments, in that folder,
-with the studio's own environment (so that a key is where it was, and never in a file). For any other run, and where the
-system has no /proc, the page shows the command instead.
+or end a process. So both are done only for what the studio started itself, and for a process that it has itself seen at
+work here: one of this user's, on this machine, that has the run's lock open, as /proc tells. What it was started with
+is remembered while it is seen, if it is what the process itself shows; it is started again as this same program, with
+those arguments, in that folder, with the studio's own environment and the keys that were typed for the run (never those
+of a file). For any other run, and where the system has no /proc, the page shows the command instead.
 """
 
 from __future__ import annotations
@@ -17,14 +17,10 @@ import os
 import shlex
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -33,9 +29,12 @@ from efficient_empathy.foundation.run.files import process_exists
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.progress import PROGRESS, Progress, State
+from efficient_empathy.studio.server.jobs import Job, Jobs, started_with
 
 QUIET_S = 4.0
 """A process on this machine that has said nothing for so long is looked after; it writes once a second."""
+JUDGING = ("score", "cascade", "refresh")
+"""The commands that judge a run's samples."""
 AWAY_S = 20.0
 """The same for one on another machine, whose clock and disk may differ."""
 
@@ -105,18 +104,6 @@ def holds(pid: int, workspace: Workspace) -> bool:
     return False
 
 
-def _runs(pid: int, command: Sequence[str], folder: str) -> bool:
-    """Whether a process was in truth started with these arguments, in this folder."""
-    process = Path("/proc") / str(pid)
-    try:
-        words = process.joinpath("cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
-        return words[-len(command) :] == [os.fsencode(word) for word in command] and Path(folder).samefile(
-            process / "cwd"
-        )
-    except (OSError, ValueError):
-        return False
-
-
 @dataclass(frozen=True)
 class StartCommand:
     """How a process that was seen at work had been started."""
@@ -128,13 +115,21 @@ class StartCommand:
 class Control:
     """Stopping one run's scoring, and going on with it."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, jobs: Jobs) -> None:
         self.workspace = workspace
-        self.start_command: StartCommand | None = None
-        """The command of the last process seen at work, which `go_on` runs again."""
+        self._jobs = jobs
+        self._seen: StartCommand | None = None
         self._last_pid = 0
-        self._child: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
+
+    @property
+    def start_command(self) -> StartCommand | None:
+        """What `go_on` runs again: the command of the last process seen at work, or that the studio started itself."""
+        job = self._job()
+        return self._seen or (StartCommand(job.command, job.folder) if job else None)
+
+    def _job(self) -> Job | None:
+        """The latest job of this run that judges."""
+        return next((job for job in self._jobs.of(self.workspace.root) if job.title in JUDGING), None)
 
     def see(self, scoring: ScoringState) -> None:
         """Remember how a process was started, while it is at work and ours."""
@@ -142,19 +137,20 @@ class Control:
         if report is None or not scoring.working or report.pid == self._last_pid:
             return
         if self._ours(report):
-            self._last_pid, self.start_command = report.pid, None
-            if report.command and _runs(report.pid, report.command, report.folder):
-                self.start_command = StartCommand(tuple(report.command), report.folder)
+            self._last_pid, self._seen = report.pid, None
+            if report.command and started_with(report.pid, report.command, report.folder):
+                self._seen = StartCommand(tuple(report.command), report.folder)
 
     def describe(self, scoring: ScoringState) -> Controls:
         """What the page offers."""
         working, has_ended = scoring.working, scoring.condition in ("died", "stopped", "waiting", "budget", "error")
         ours = scoring.report is not None and scoring.condition == "running" and self._ours(scoring.report)
-        child_reports = self._child is not None and scoring.report is not None and scoring.report.pid == self._child.pid
+        job = self._job()
+        starting = job is not None and job.is_at_work and (scoring.report is None or scoring.report.pid != job.pid)
         return Controls(
             can_stop=bool(ours and scoring.report and _signal(scoring.report)),
             can_go_on=has_ended and self.start_command is not None and not self.starting,
-            starting=self.starting and not child_reports,
+            starting=starting,
             command=_start_line(scoring.report) if has_ended or scoring.condition == "silent" else None,
             stop_command=_stop_line(scoring.report) if working or scoring.condition == "silent" else None,
             failure=self._failure(scoring),
@@ -162,8 +158,9 @@ class Control:
 
     @property
     def starting(self) -> bool:
-        """Whether a process that `go_on` started is there."""
-        return self._child is not None and self._child.poll() is None
+        """Whether a process that the studio started is there."""
+        job = self._job()
+        return job is not None and job.is_at_work
 
     def stop(self) -> None:
         """Ask the process to finish what is in flight. Raises `UserError` where that is not ours to do."""
@@ -190,15 +187,7 @@ class Control:
             )
         if not Path(self.start_command.folder).is_dir():
             raise UserError(f"scoring was started in {self.start_command.folder}, which is gone: start it yourself")
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the child has ended
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "efficient_empathy", *self.start_command.command],
-            cwd=self.start_command.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            start_new_session=True,
-        )
+        self._jobs.start(self.workspace.root, self.start_command.command, Path(self.start_command.folder))
 
     def _ours(self, report: Progress) -> bool:
         """Whether it is a process of this user on this machine that has this run's lock open."""
@@ -210,15 +199,13 @@ class Control:
         return here and holds(report.pid, self.workspace)
 
     def _failure(self, scoring: ScoringState) -> str:
-        """The last line of a child that ended with an error before it told of itself."""
-        child, errors = self._child, self._errors
-        if child is None or errors is None or child.poll() in (None, 0, 130) or scoring.condition == "error":
+        """The last line of a job that ended with an error before its process told of itself."""
+        job = self._job()
+        if job is None or job.state != "failed" or job.code == 130 or scoring.condition == "error":
             return ""
-        if scoring.report is not None and scoring.report.pid == child.pid:
+        if scoring.report is not None and scoring.report.pid == job.pid:
             return ""
-        errors.seek(0)
-        lines = errors.read()[-4000:].decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), f"it ended with {child.returncode}")
+        return job.last_line or f"it ended with {job.code}"
 
 
 def _send(pid: int, how: signal.Signals, workspace: Workspace) -> None:

@@ -70,7 +70,7 @@ function showState(report) {
   const [name, look, sentence] = STATES[report.condition];
   const { control, process } = report;
   const by = report.judge ? ` ${report.judge}.` : "";
-  let text = control.starting ? "Starting again." : sentence || process?.reason || "It ended with an error.";
+  let text = control.starting ? "The judge is being made ready." : sentence || process?.reason || "It ended with an error.";
   if (report.condition === "running") text = `By${by}`;
   else if (report.condition === "silent") text = `${sentence} Last heard of ${format.moment(process.written_at)}, process ${process.pid} on ${process.host}.`;
   else if (report.condition === "died") text = `Process ${process.pid} is gone without a word. What was judged is kept.`;
@@ -82,6 +82,7 @@ function showState(report) {
   document.body.dataset.condition = condition;
   button($("stop"), ["running", "stopping"].includes(condition) && control.can_stop && !READ_ONLY);
   button($("go-on"), control.can_go_on && !READ_ONLY);
+  $("next").hidden = condition !== "complete" || !report.ok;
   byHand(report);
 }
 
@@ -103,7 +104,7 @@ function button(element, shown) {
 function byHand({ control, condition: now }) {
   let why = "";
   let command = null;
-  if (control.failure) [why, command] = [`Going on failed: ${control.failure}`, control.command];
+  if (control.failure) [why, command] = [`It could not start: ${control.failure}`, control.command];
   else if (control.stop_command && !control.can_stop && now !== "stopping") why = `To stop it: ${control.stop_command}.`;
   else if (control.command && !control.can_go_on && !control.starting) {
     [why, command] = ["To go on from there, run this in a terminal (the studio itself only starts what it has seen running):", control.command];

@@ -17,6 +17,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.observation import Cell, Frame, Observation, Observer, SeenJudgement
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.jobs import Jobs
 
 LOOK_EVERY_S = 0.5
 COMMENT_EVERY_S = 10.0
@@ -39,21 +40,22 @@ class Message(Frame):
 class Watches:
     """The runs that are, or were, watched."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
         self._watches: dict[Path, Watch] = {}
 
     def of(self, workspace: Workspace) -> Watch:
         """The one that all watchers of a run share."""
         if workspace.root not in self._watches:
-            self._watches[workspace.root] = Watch(workspace)
+            self._watches[workspace.root] = Watch(workspace, self._jobs)
         return self._watches[workspace.root]
 
 
 class Watch:
     """What there is to see of one run; it is looked at only while someone watches. Messages are numbered."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.control = Control(workspace)
+    def __init__(self, workspace: Workspace, jobs: Jobs) -> None:
+        self.control = Control(workspace, jobs)
         self.watchers = 0
         self.looks = 0
         self._observer = Observer(workspace, self.control)
@@ -167,7 +169,7 @@ class Watch:
 
 def routes(studio: Studio) -> list[BaseRoute]:
     """`/live`, and below `/api/live/`: `events`, and by POST `stop` and `go-on`; all of `?run=NAME`."""
-    watches = Watches()
+    watches = Watches(studio.jobs)
 
     async def page(request: Request) -> Response:
         watches.of(studio.run(request))

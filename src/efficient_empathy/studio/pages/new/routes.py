@@ -1,0 +1,237 @@
+"""New run: look at a source, say who judges, see price and time, start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from efficient_empathy.dialogues import format_names, inspect_source, open_source
+from efficient_empathy.dialogues.columns import source_columns
+from efficient_empathy.dialogues.inspection import as_record
+from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
+from efficient_empathy.foundation.errors import UserError, mask
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.foundation.settings import load
+from efficient_empathy.llm.wire import WIRES
+from efficient_empathy.scoring.judges.registry import build_judge, settings_of
+from efficient_empathy.scoring.plan import plan
+from efficient_empathy.scoring.rubric import BUNDLED, Rubric
+from efficient_empathy.studio.pages.new.uploads import PIECE_BYTES, Upload, Uploads
+from efficient_empathy.studio.server.bodies import Body, read_body
+from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.jobs import command_line, flags
+
+TRIED = 48
+"""Samples that the embedded judge is timed on."""
+SECONDS_A_REQUEST = 1.5
+"""What an answer of an endpoint is taken to need, where nobody knows."""
+_EXAMPLE_TEXT = 600
+_CATEGORIES = 30
+_SOURCE = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Reading(Body):
+    """How the source is read, of `ReadingSettings` what the form has."""
+
+    format: str = ""
+    columns: dict[str, str] = Field(default_factory=dict)
+    roles: dict[str, str] = Field(default_factory=dict)
+    group_by: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    sheet: str = ""
+
+    def settings(self, **more: Any) -> ReadingSettings:
+        """The settings. Raises `UserError` for a value that is none."""
+        values = {name: value for name, value in self.model_dump().items() if value}
+        return load(InspectionSettings, None, "how the source is read", flags={
+            key: (key, value) for key, value in {**values, **more}.items()
+        })  # fmt: skip
+
+    def words(self) -> list[str]:
+        """The same as flags of a command."""
+        pairs = {flag: [f"{key}={value}" for key, value in each.items()]
+                 for flag, each in (("--column", self.columns), ("--role", self.roles))}  # fmt: skip
+        plain = ("format", "group_by", "encoding", "delimiter", "sheet")
+        return flags({**pairs, **{f"--{name.replace('_', '-')}": getattr(self, name) for name in plain}})
+
+
+class Look(Body):
+    """A source, and how to read it."""
+
+    source: _SOURCE
+    reading: Reading = Field(default_factory=Reading)
+
+
+class Judging(Body):
+    """Who judges. A key is given to the run's processes alone, and never written."""
+
+    judge: Literal["distilled", "openai", "anthropic"] = "distilled"
+    model: Annotated[str, Field(max_length=200)] = ""
+    base_url: Annotated[str, Field(max_length=500)] = ""
+    key: Annotated[str, Field(max_length=2000)] = ""
+    redact: bool = False
+    max_cost: float | None = None
+    concurrency: int | None = None
+    rubric: Annotated[str, Field(max_length=100)] = "empathy"
+
+    def options(self) -> dict[str, Any]:
+        """The judge's options; none for the embedded one."""
+        if self.judge == "distilled":
+            return {}
+        values = {
+            "model": self.model, "base_url": self.base_url, "redact": self.redact, "max_cost": self.max_cost,
+            "concurrency": self.concurrency,
+        }  # fmt: skip
+        return {key: value for key, value in values.items() if value}
+
+    def words(self) -> list[str]:
+        """The same as flags of a command; the key is none."""
+        rubric = None if self.rubric == "empathy" else self.rubric
+        options = {f"--{key.replace('_', '-')}": value for key, value in self.options().items()}
+        return flags({"--judge": None if self.judge == "distilled" else self.judge, "--rubric": rubric, **options})
+
+
+class Plan(Look):
+    """A source and who judges it."""
+
+    judging: Judging = Field(default_factory=Judging)
+
+
+class Start(Plan):
+    """What makes a run."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    skip_bad_rows: bool = False
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """`/new`, and by POST below `/api/new/`: `upload`, `piece`, `uploaded`, `look`, `price`, `start`."""
+    uploads = Uploads(studio.runs.folder)
+
+    def page(request: Request) -> Response:
+        return studio.render(
+            request, "new.html.j2", run=None, rubrics=BUNDLED, formats=format_names(), piece=PIECE_BYTES
+        )
+
+    def answers(work: Callable[[Request, bytes], Mapping[str, Any]]) -> Callable[[Request], Any]:
+        async def respond(request: Request) -> Response:
+            return JSONResponse(await run_in_threadpool(work, request, await request.body()))
+
+        return respond
+
+    def post(name: str, work: Callable[[Request, bytes], Mapping[str, Any]]) -> Route:
+        return Route(f"/api/new/{name}", answers(work), methods=["POST"])
+
+    return [
+        Route("/new", page),
+        post("upload", lambda _, body: {"id": uploads.begin(read_body(Upload, body))}),
+        post("piece", partial(_piece, uploads)),
+        post("uploaded", partial(_uploaded, uploads)),
+        post("look", lambda _, body: _look(read_body(Look, body))),
+        post("price", lambda _, body: _price(read_body(Plan, body))),
+        post("start", lambda _, body: _start(studio, read_body(Start, body))),
+    ]
+
+
+def _piece(uploads: Uploads, request: Request, content: bytes) -> dict[str, int]:
+    offset = request.query_params.get("offset", "")
+    if not (offset.isascii() and offset.isdigit() and len(offset) < 15):
+        raise UserError("a piece must say where it begins")
+    return {"bytes": uploads.add(request.query_params.get("id", ""), int(offset), content)}
+
+
+def _uploaded(uploads: Uploads, request: Request, content: bytes) -> dict[str, str]:
+    path = uploads.finish(request.query_params.get("id", ""), read_body(Upload, content))
+    return {"source": str(path)}
+
+
+def _look(look: Look) -> dict[str, Any]:
+    """What the source holds, or why it cannot be read, with its columns and how they may be meant."""
+    settings = look.reading.settings(on_bad_row="skip")
+    columns: dict[str, str] = {}
+    proposal = None
+    problem, inspection = "", None
+    try:
+        columns, proposal = source_columns(look.source, settings)
+        inspection = as_record(inspect_source(look.source, settings))
+    except UserError as error:
+        problem = f"{error}"
+    if inspection is not None:
+        inspection["category_counts"] = dict(islice(inspection["category_counts"].items(), _CATEGORIES))
+        inspection["examples"] = [_shortened(row) for row in inspection["examples"]]
+        if not inspection["samples"]:
+            problem = "no row of it carries a sample, which is a conversation with a reply"
+    return {
+        "problem": mask(problem),
+        "inspection": inspection,
+        "columns": columns,
+        "proposal": None if proposal is None else {"columns": proposal.columns, "group_by": proposal.group_by or ""},
+    }
+
+
+def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
+    turns = [{"role": turn["role"], "text": turn["text"][:_EXAMPLE_TEXT]} for turn in row["context"]]
+    return {"context": turns, "response": row["response"][:_EXAMPLE_TEXT], "category": row["category"]}
+
+
+def _price(body: Plan) -> dict[str, Any]:
+    """What `score --dry-run` says, and how long it takes."""
+    rubric, options = Rubric.load(body.judging.rubric), body.judging.options()
+    reading = body.reading.settings(on_bad_row="skip")
+    settings_of(body.judging.judge, options)
+    if body.judging.judge != "distilled" and not body.judging.model:
+        raise UserError("name the endpoint's model")
+    with TemporaryDirectory() as folder:
+        workspace = Workspace(folder)
+        planned = plan(body.source, workspace, [body.judging.judge], rubric, options, reading)
+        seconds, basis = _seconds(body, workspace, rubric, reading, planned.to_judge, planned.requests)
+    return {"plan": planned.model_dump(mode="json"), "seconds": seconds, "basis": basis}
+
+
+def _seconds(
+    body: Plan, workspace: Workspace, rubric: Rubric, reading: ReadingSettings, samples: int, requests: int
+) -> tuple[float, str]:
+    """How long it takes, and what that is reckoned from."""
+    if body.judging.judge != "distilled":
+        window = body.judging.concurrency or 64
+        seconds = requests / window * SECONDS_A_REQUEST
+        return seconds, f"if an answer takes {SECONDS_A_REQUEST:g} s, and {window} are asked for at once"
+    import asyncio
+
+    judge = build_judge("distilled", rubric, workspace)
+    some = list(islice(open_source(body.source, reading), TRIED))
+    asyncio.run(judge.judge(some[:1]))
+    began = time.perf_counter()
+    asyncio.run(judge.judge(some))
+    each = (time.perf_counter() - began) / max(1, len(some))
+    return each * samples, f"as fast as the first {len(some)} here"
+
+
+def _start(studio: Studio, body: Start) -> dict[str, str]:
+    judging = body.judging
+    if judging.judge != "distilled" and not judging.model:
+        raise UserError("name the endpoint's model")
+    settings_of(judging.judge, judging.options())
+    source = body.source if "://" in body.source or not Path(body.source).exists() else str(Path(body.source).resolve())
+    workspace = studio.runs.make(body.name)
+    if judging.key:
+        variable = WIRES.load(judging.judge)().key_variable
+        studio.jobs.remember_key(workspace.root, variable, judging.key)
+    command = [
+        "score", f"--run={workspace.root}", *judging.words(), *body.reading.words(),
+        *flags({"--on-bad-row": "skip" if body.skip_bad_rows else None}), "--", source,
+    ]  # fmt: skip
+    studio.jobs.start(workspace.root, command)
+    return {"run": studio.runs.name_of(workspace.root) or body.name, "command": command_line(command)}

@@ -1,0 +1,104 @@
+"""The page Steps: downloads, the next steps as jobs, and what they print."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.pages.lab.routes import shown_path
+from efficient_empathy.studio.pages.steps.downloads import other_files, require_download, subset_files, write_zip
+from efficient_empathy.studio.pages.steps.views import view_of
+from efficient_empathy.studio.server.bodies import read_body
+from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.jobs import command_line
+from efficient_empathy.studio.server.steps import StepBody, can_train
+
+ALL = "selection"
+"""In place of a file: the whole selection as a zip."""
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """`/steps`, `/download`, and below `/api/steps/`: `jobs`, `output`, and by POST `command`, `start`, `stop`."""
+
+    def page(request: Request) -> Response:
+        workspace = studio.run(request)
+        fault, view = "", None
+        try:
+            view = view_of(studio.tables.of(workspace))
+            subsets, others = subset_files(workspace), other_files(workspace)
+        except UserError as error:
+            fault, subsets, others = f"{error}", [], []
+        return studio.render(
+            request, "steps.html.j2", view=view, fault=fault, subsets=subsets, others=others, can_train=can_train(),
+        )  # fmt: skip
+
+    def jobs(request: Request) -> Response:
+        return JSONResponse({"jobs": [job.model_dump(mode="json") for job in studio.jobs.of(studio.run(request).root)]})
+
+    def output(request: Request) -> Response:
+        job = request.query_params.get("job", "")
+        return JSONResponse({"output": studio.jobs.output(studio.run(request).root, job)})
+
+    async def command(request: Request) -> Response:
+        body = read_body(StepBody, await request.body())
+        words = await run_in_threadpool(_words, studio, studio.run(request), body)
+        return JSONResponse({"command": command_line(words)})
+
+    async def start(request: Request) -> Response:
+        body = read_body(StepBody, await request.body())
+        return JSONResponse(await run_in_threadpool(_start, studio, studio.run(request), body))
+
+    def stop(request: Request) -> Response:
+        job = studio.jobs.stop(studio.run(request).root, request.query_params.get("job", ""))
+        return JSONResponse(job.model_dump(mode="json"))
+
+    def download(request: Request) -> Response:
+        return _download(studio.run(request), studio.run_name(request), request.query_params.get("file", ""))
+
+    return [
+        Route("/steps", page),
+        Route("/download", download),
+        Route("/api/steps/jobs", jobs),
+        Route("/api/steps/output", output),
+        Route("/api/steps/command", command, methods=["POST"]),
+        Route("/api/steps/start", start, methods=["POST"]),
+        Route("/api/steps/stop", stop, methods=["POST"]),
+    ]
+
+
+def _words(studio: Studio, workspace: Workspace, body: StepBody) -> list[str]:
+    table: RunTable = studio.tables.of(workspace)
+    return body.command(table, shown_path(workspace.root), studio.data_folder / "policies" / workspace.root.name)
+
+
+def _start(studio: Studio, workspace: Workspace, body: StepBody) -> dict[str, Any]:
+    return studio.jobs.start(workspace.root, _words(studio, workspace, body)).model_dump(mode="json")
+
+
+def _download(workspace: Workspace, name: str, path: str) -> Response:
+    if path != ALL:
+        file = require_download(workspace, path)
+        return FileResponse(file, filename=f"{name.replace('/', '-')}-{file.name}")
+    files = subset_files(workspace)
+    if not files:
+        raise UserError("this run has no selection to download: apply one on the page Thresholds")
+    folder = name.replace("/", "-")
+    target = Path(tempfile.mkstemp(suffix=".zip")[1])
+    try:
+        write_zip(workspace, files, target, folder)
+    except BaseException:
+        target.unlink()
+        raise
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(folder)}-selection.zip"}
+    return FileResponse(target, media_type="application/zip", headers=headers, background=BackgroundTask(target.unlink))

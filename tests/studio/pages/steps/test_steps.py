@@ -1,0 +1,93 @@
+"""The page Steps: downloads, and an engineer's way from the selection to a compared mixture."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from browser import axe, text_of, visit_url
+from selected_runs import selected_run
+from studio_server import ask, serving
+
+
+def test_only_what_stages_wrote_for_others_is_downloaded_and_only_as_they_left_it(tmp_path) -> None:
+    run = selected_run(tmp_path / "mine", dialogues=6)
+    (run.root / "recipe.yaml").write_text("name: x\n", "utf-8")
+    with serving([run.root], tmp_path) as served:
+
+        def get(file: str) -> tuple[int, str, str]:
+            status, headers, text = ask(served, f"/download?run=mine&file={quote(file)}")
+            return status, headers.get("Content-Disposition", ""), text
+
+        status, disposition, text = get("selection/sensibility.jsonl")
+        assert status == 200
+        assert 'filename="mine-sensibility.jsonl"' in disposition
+        assert text == (run.selection / "sensibility.jsonl").read_text("utf-8")
+        assert get("recipe.yaml")[2] == "name: x\n"
+        for file in ("manifest.json", "ledger.sqlite", "selection/../manifest.json", "/etc/passwd", "selection/", ""):
+            assert get(file)[0] == 400, file
+        (run.selection / "sensibility.jsonl").write_text("{}\n", "utf-8")
+        for file in ("selection/sensibility.jsonl", "selection"):
+            status, _, text = get(file)
+            assert status == 400
+            assert "to make it again" in text
+
+
+def test_a_step_is_the_command_that_its_form_says_and_nothing_that_a_value_says(tmp_path) -> None:
+    run = selected_run(tmp_path / "mine", dialogues=6)
+    with serving([run.root], tmp_path) as served:
+
+        def post(name: str, body: dict) -> tuple[int, dict]:
+            header = {"Content-Type": "application/json"}
+            status, _, text = ask(served, f"/api/steps/{name}?run=mine", "POST", header, json.dumps(body).encode())
+            return status, json.loads(text)
+
+        choice = {"policy": "paper", "t.alpha": "6", "t.beta": "4.5", "decide": "scores"}
+        status, seen = post("command", {"step": "select", "choice": choice})
+        words = "--policy=paper --threshold=alpha=6 --threshold=beta=4.5 --decide=scores"
+        assert (status, seen["command"]) == (200, f"efficient-empathy select --run={run.root} {words}")
+        status, seen = post("command", {"step": "train", "subset": "--force", "base": "-x; rm -rf /", "epochs": 2})
+        assert seen["command"].endswith(
+            "train --run=" + str(run.root) + " --subset=--force '--base=-x; rm -rf /' --epochs=2.0"
+        )
+        for wrong in ({"step": "demo"}, {"step": "train"}, {"step": "train", "subset": "a", "output": "/x"}, {}):
+            assert post("start", wrong)[0] == 400, wrong
+        assert post("command", {"step": "select", "choice": {"policy": "nope"}})[0] == 400
+    with serving([run.root], tmp_path, read_only=True) as served:
+        assert ask(served, "/api/steps/start?run=mine", "POST", body=b'{"step": "report"}')[0] == 403
+
+
+def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browser) -> None:
+    pytest.importorskip("trl", reason='needs the extra "train"')
+    run = selected_run(tmp_path / "mine", dialogues=24)
+    with serving([run.root], tmp_path) as served, visit_url(browser, f"{served.url}/steps?run=mine") as visit:
+        page = visit.page
+        page.set_default_timeout(120_000)
+        assert page.get_by_text("Train at least two experts first.").is_visible()
+        for subset in ("sensibility", "rationality"):
+            form = page.locator("form[data-step=train]")
+            assert form.locator("[name=subset]").input_value() == subset
+            form.locator("[name=max_samples]").fill("8")
+            form.locator("[name=batch_size]").fill("4")
+            form.get_by_role("button", name="Train").click()
+            page.get_by_text("Trained: ").filter(has_text=subset).wait_for()
+        page.locator("form[data-step=mix] [name=max_samples]").fill("8")
+        page.locator("form[data-step=mix] [name=batch_size]").fill("4")
+        page.get_by_role("button", name="Mix").click()
+        page.get_by_text("The mixture is there.").wait_for()
+        page.get_by_role("button", name="Output of mix").click()
+        assert "average" in page.locator("#log-text").inner_text()
+        page.get_by_role("button", name="Close").click()
+        text_of(page)
+        assert axe(page) == []
+        with page.expect_download() as download:
+            page.get_by_role("link", name="comparison.json").click()
+        compared = json.loads(download.value.path().read_text("utf-8"))
+        page.goto(f"{served.url}/compare?run=mine&what=models")
+        words = text_of(page)
+        assert visit.console == []
+    assert compared
+    assert "moe" in json.dumps(compared)
+    assert "sensibility" in words
