@@ -1,5 +1,6 @@
 // The live page: one stream of events, drawn as they come.
 
+import { drawPace } from "./live-pace.js";
 import { AxisPair, pairOf } from "./axis-pair.js";
 import { READ_ONLY, RUN, announce, api, copy, fill, format, h, showProblem, urlState } from "./common.js";
 import { ScoreMap } from "./score-map.js";
@@ -136,6 +137,7 @@ function showFigures(report) {
   put("cost", format.dollars(report.cost_usd), working && each ? `about ${format.dollars(each * total)} in all`
     : report.tokens ? format.plural(report.tokens, "token") : "");
   put("failed", format.count(failures), report.requests ? `in ${format.plural(report.requests, "request")}` : "");
+  drawPace(report.pace);
   const flying = working ? process.in_flight : null;
   put("in-flight", flying === null ? "–" : format.count(flying),
     working && process.concurrency !== null ? `of ${format.count(process.concurrency)} at most now` : "");

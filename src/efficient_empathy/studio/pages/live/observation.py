@@ -18,6 +18,7 @@ from efficient_empathy.scoring.progress import Counts, State
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import read_rubric
 from efficient_empathy.studio.pages.live.control import Condition, Control, Controls, ScoringState, scoring_state
+from efficient_empathy.studio.pages.live.timeline import Pace, Timeline
 
 RECENT = 20
 REASONS = 8
@@ -98,6 +99,7 @@ class Frame(Part):
     requests: int
     tokens: int
     latency_s: float | None
+    pace: Pace
     reading: bool
 
 
@@ -114,6 +116,7 @@ class JudgementCounts:
         self.cost_usd = 0.0
         self.requests = 0
         self.tokens = 0
+        self.timeline = Timeline()
         self._recent: deque[tuple[int, Judgement]] = deque(maxlen=RECENT)
         self._failures: dict[str, str] = {}
         self._reasons: dict[tuple[str, str], list[float]] = {}
@@ -149,6 +152,7 @@ class JudgementCounts:
     def _count(self, number: int, judgement: Judgement) -> None:
         self.last = number
         self.cost_usd += judgement.cost_usd
+        self.timeline.add(judgement.created_at, judgement.cost_usd)
         self.requests += judgement.requests
         self.tokens += judgement.prompt_tokens + judgement.completion_tokens
         if judgement.latency_s > 0:
@@ -238,6 +242,7 @@ class Observer:
             requests=counts.requests,
             tokens=counts.tokens,
             latency_s=counts.latency_s(),
+            pace=counts.timeline.pace(),
             reading=self._behind,
         )
         return Observation(counts.spec, frame, dict(counts.cells), counts.recent(), self._behind)
