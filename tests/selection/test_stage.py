@@ -37,6 +37,7 @@ def test_writes_every_file_and_says_what_it_did(run):
         "unscored": 1,
         "synthetic": {},
         "synthetic_part": "",
+        "corrections": None,
         "decided_on": "whole scores",
         "skipped": False,
         "warnings": (),

@@ -16,6 +16,7 @@ from efficient_empathy.analytics.record import About, AnalyticsRecord, Analytics
 from efficient_empathy.analytics.settings import AnalyticsSettings
 from efficient_empathy.analytics.table import Labels, Table, read_exchanges, read_speakers, read_table
 from efficient_empathy.analytics.topics import Topic, topics
+from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
@@ -112,6 +113,8 @@ def _inputs(workspace: Workspace, settings: AnalyticsSettings) -> dict[str, str]
     own = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger, wal]
     hashes = {str(path.relative_to(workspace.root)): file_hash(path) for path in own if path.exists()}
     hashes |= {str(path.relative_to(workspace.root)): file_hash(path) for path in outcome_files(workspace)}
+    if said := read_corrections(workspace.corrections).digest:
+        hashes[workspace.corrections.name] = said
     if settings.against is not None:
         other = Workspace(settings.against)
         for path in (other.samples, other.scores, other.assignments):

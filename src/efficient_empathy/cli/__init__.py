@@ -20,6 +20,16 @@ COMMANDS: Table = {
     "replies": Place("scoring:replies", "Show what a run's judges replied, beside the samples."),
     "cascade": Place("labelling:cascade", "Score with the distilled judge where it is sure, an expert elsewhere."),
     "refresh": Place("labelling:refresh", "Judge samples of a scored run again where a score is uncertain."),
+    "corrections": Room(
+        "Correct what the judge and the policy said: scores, subsets, tags and notes of people.",
+        {
+            "add": Place("corrections:add", "Correct samples of a run."),
+            "list": Place("corrections:list_", "Show what people corrected."),
+            "withdraw": Place("corrections:withdraw", "Take corrections back."),
+            "export": Place("corrections:export", "Write what stands as a table."),
+            "import": Place("corrections:import_", "Correct what a table says otherwise than the run."),
+        },
+    ),
     "select": Place("selection:select", "Split a scored run into subsets and write them for fine-tuning."),
     "synthesize": Place("synthesis:synthesize", "Make synthetic dialogues where a run is thin; keep the good ones."),
     "sweep": Place("selection:sweep", "Move the thresholds over a grid; with --train, train on every cell."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from efficient_empathy.foundation.run.corrections import CorrectionCounts
 from efficient_empathy.foundation.run.record import Part
 
 
@@ -36,6 +37,8 @@ class CheckResult(Part):
     """What these hold."""
     judgements: int
     """Rows of all ledgers."""
+    corrections: CorrectionCounts | None = None
+    """What people have corrected; None where they have corrected nothing."""
     problems: tuple[Problem, ...]
     """In the order in which they are to be put right."""
     notes: tuple[str, ...] = ()

@@ -13,7 +13,9 @@ from rich.console import Console
 from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.figures.formatting import plural, size
 from efficient_empathy.foundation.model_folder import model_files
+from efficient_empathy.foundation.run.corrections import FILE, CorrectionCounts, Corrections, read_corrections
 from efficient_empathy.foundation.run.manifest import Artifact, Manifest
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import UNFINISHED, Workspace
 from efficient_empathy.integrity.artifacts import faults_of
 from efficient_empathy.integrity.commands import command_of, place
@@ -25,7 +27,7 @@ from efficient_empathy.modelling.generation.replies import reply_names, require_
 from efficient_empathy.modelling.training.models import require_intact
 from efficient_empathy.scoring.rubric import read_rubric
 
-MANIFEST = "manifest.json"
+MANIFEST, SCORES = "manifest.json", "scores.parquet"
 INNER = {"sweep": "sweep", "tuning": "tune"}
 """The stages whose folders hold models with manifests of their own."""
 SHOWN = 3
@@ -77,9 +79,19 @@ def _result(
         files=files,
         bytes=read,
         judgements=sum(map(judgement_count, databases(workspace.root))),
+        corrections=_corrections(workspace),
         problems=tuple(sorted(problems, key=lambda problem: place(problem.stage))),
         notes=tuple(notes),
     )
+
+
+def _corrections(workspace: Workspace) -> CorrectionCounts | None:
+    """What people have corrected, where that can be read."""
+    try:
+        counts = RunTable(workspace).count_corrections()
+    except UserError:
+        return None
+    return counts if counts.any else None
 
 
 @contextmanager
@@ -126,13 +138,19 @@ def _command(workspace: Workspace, stage: str) -> str:
 
 def _stages(workspace: Workspace, manifest: Manifest) -> Iterator[Problem]:
     """Stages that were interrupted, and those made from files that are not what they were."""
+    try:
+        said = read_corrections(workspace.corrections)
+    except UserError as error:
+        fault, _, remedy = str(error).partition(": ")
+        yield Problem(stage="", path=workspace.corrections.name, fault=f"is damaged ({fault})", remedy=remedy)
+        said = Corrections()
     for stage in sorted(manifest.stages, key=place):
         entry = manifest.entry(stage)
         if manifest.is_interrupted(stage) or entry.get("ending") == "begun":
             yield Problem(
                 stage=stage, path=_about(manifest, stage), fault=UNFINISHED, remedy=_command(workspace, stage)
             )
-        elif earlier := sorted(set(_changed_inputs(entry, manifest.artifacts))):
+        elif earlier := sorted(set(_changed_inputs(entry, manifest.artifacts, said.digest))):
             names = ", ".join(earlier[:SHOWN]) + (f" and {len(earlier) - SHOWN} more" if len(earlier) > SHOWN else "")
             fault = f"was made from an earlier {names}"
             yield Problem(stage=stage, path=_about(manifest, stage), fault=fault, remedy=_command(workspace, stage))
@@ -147,8 +165,11 @@ def _about(manifest: Manifest, stage: str) -> str:
     return folders.pop() if len(folders) == 1 else stage
 
 
-def _changed_inputs(entry: JsonValue, artifacts: dict[str, Artifact]) -> Iterator[str]:
-    """The run's files that a stage's record has another hash of than the manifest has now."""
+def _changed_inputs(entry: JsonValue, artifacts: dict[str, Artifact], said: str) -> Iterator[str]:
+    """The run's files that a stage's record has another hash of than the manifest has now.
+
+    `said` is the digest of people's corrections, on which all hangs that was decided from the scores.
+    """
     if not isinstance(entry, dict):
         return
     for key, value in entry.items():
@@ -157,8 +178,10 @@ def _changed_inputs(entry: JsonValue, artifacts: dict[str, Artifact]) -> Iterato
                 artifact = artifacts.get(path)
                 if artifact is not None and artifact.sha256 is not None and artifact.sha256 != sha256:
                     yield path
+            if SCORES in value and value.get(FILE, "") != said:
+                yield FILE
         else:
-            yield from _changed_inputs(value, artifacts)
+            yield from _changed_inputs(value, artifacts, said)
 
 
 def _unknown(workspace: Workspace, manifest: Manifest) -> Iterator[Problem]:
@@ -217,6 +240,7 @@ def _ledgers(workspace: Workspace, broken: set[str]) -> Iterator[Problem]:
 def summary(result: CheckResult) -> str:
     """The result in words: a line for each problem, in the order in which they are put right."""
     notes = [f"Note: {note}." for note in result.notes]
+    notes += [result.corrections.text()] if result.corrections else []
     if result.whole:
         counts = f"{result.files:,} files ({size(result.bytes)}) of {result.stages} stages are as they were written"
         ledger = f", {result.judgements:,} judgements are in order" if result.judgements else ""

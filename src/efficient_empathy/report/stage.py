@@ -15,6 +15,7 @@ from markupsafe import Markup
 from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.figures import charts, formatting, heat_map, svg
 from efficient_empathy.foundation.figures.looks import MEASURE, NEUTRAL, STEPS, Looks, look, style_sheet
+from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part, StageRecord
 from efficient_empathy.foundation.run.table import RunTable
@@ -78,7 +79,9 @@ def _inputs(workspace: Workspace) -> dict[str, str]:
         return path.suffix in (".json", ".parquet") and path.parent != workspace.analytics and not data_set
 
     artifacts = workspace.manifest().artifacts
-    return {key: one.sha256 for key, one in artifacts.items() if one.sha256 and is_shown(workspace.root / key)}
+    files = {key: one.sha256 for key, one in artifacts.items() if one.sha256 and is_shown(workspace.root / key)}
+    said = read_corrections(workspace.corrections).digest
+    return {**files, workspace.corrections.name: said} if said else files
 
 
 def _page(table: RunTable) -> str:
@@ -95,6 +98,7 @@ def _page(table: RunTable) -> str:
             scoring=table.scoring,
             decision=decision,
             counts=count_run(decision),
+            people=_people(table),
             prompt=_prompt(table),
             failures=failures(table),
             examples=examples(table),
@@ -108,6 +112,12 @@ def _page(table: RunTable) -> str:
             failed=FAILED,
         )
     )
+
+
+def _people(table: RunTable) -> str:
+    """What people have corrected, in words; empty where they have corrected nothing."""
+    own = table.selecting.corrections if table.selecting and table.selection.current else None
+    return (own or table.count_corrections()).text()
 
 
 def _prompt(table: RunTable) -> str | None:

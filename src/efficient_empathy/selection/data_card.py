@@ -42,6 +42,7 @@ def data_card(counts: pl.DataFrame, selection: SelectRecord, axes: Sequence[str]
             *_synthetic(selection),
             "## How they were selected\n",
             *_policy(selection),
+            *([f"{selection.corrections.text()}\n"] if selection.corrections else []),
             "`assignments.parquet` has every sample with its subset and the reason.\n",
             "## What was lost or mended, and why\n",
             _table(["what", "how many"], _losses(counts, scoring)),

@@ -11,6 +11,8 @@ import polars as pl
 from pydantic import Field
 
 from efficient_empathy.foundation.errors import UserError, error_context, shell
+from efficient_empathy.foundation.run.corrected import DECIDING, SET_SUBSET
+from efficient_empathy.foundation.run.corrections import CorrectionCounts
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Part
 from efficient_empathy.foundation.run.stages import SelectRecord
@@ -34,7 +36,7 @@ from efficient_empathy.selection.synthetic import count_synthetic, excess_synthe
 
 STAGE = SelectRecord.STAGE
 _SAMPLE = ("dialogue_id", "turn", "category", "split")
-_DECIDING = ("answered_by", "dependence")
+_DECIDING = ("answered_by", "dependence", *DECIDING)
 
 
 class SelectResult(Part):
@@ -48,6 +50,8 @@ class SelectResult(Part):
     """How many samples of each subset a model has made; empty where the run has none."""
     synthetic_part: str = ""
     """The same in words, empty where there is none."""
+    corrections: CorrectionCounts | None = None
+    """What people had corrected; None where they had corrected nothing."""
     decided_on: str
     seconds: float
     skipped: bool
@@ -122,7 +126,7 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
     table = RunTable(workspace).require("scores")
     _require_scores(table)
     selector = _selector(table, settings.load_policy(), settings.decide, settings.seed)
-    inputs = workspace.hashes([workspace.scores, workspace.samples])
+    inputs = table.decision_inputs
     last = workspace.last(STAGE, SelectRecord)
     same = last is not None and last.inputs == inputs and last.parameters == selector.parameters()
     same = same and last is not None and last.synthetic_share == settings.synthetic_share
@@ -143,6 +147,7 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
         synthetic_share=settings.synthetic_share,
         synthetic=count_synthetic(workspace.assignments),
         otherwise=selector.otherwise,
+        corrections=_corrections(table, selector),
         inputs=inputs,
         seconds=0.0,
     )
@@ -158,6 +163,17 @@ def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> S
     record = record.model_copy(update={"seconds": round(time.perf_counter() - began, 3)})
     workspace.record(STAGE, record, outputs)
     return _result(table, record, skipped=False)
+
+
+def _corrections(table: RunTable, selector: Selector) -> CorrectionCounts | None:
+    """What people have corrected; a set subset that the policy does not have is of no use."""
+    counts = table.count_corrections()
+    if SET_SUBSET in table.columns:
+        is_unused = pl.col(SET_SUBSET).is_in(selector.subsets).not_()
+        ids = table.scan(["sample_id", SET_SUBSET]).filter(is_unused).select(pl.col("sample_id").n_unique())
+        unused: int = ids.collect(engine="streaming").item()
+        counts = counts.model_copy(update={"subsets": counts.subsets - unused, "unused": counts.unused + unused})
+    return counts if counts.any else None
 
 
 def _require_scores(table: RunTable) -> None:
@@ -235,6 +251,7 @@ def _result(table: RunTable, record: SelectRecord, *, skipped: bool) -> SelectRe
         unscored=record.unscored,
         synthetic=record.synthetic,
         synthetic_part=record.synthetic_part,
+        corrections=record.corrections,
         decided_on=record.decided_on,
         seconds=record.seconds,
         skipped=skipped,
@@ -252,5 +269,6 @@ def summary(result: SelectResult, run: Path) -> str:
     headline = f"Policy {result.policy}{at}, decided on {result.decided_on}"
     headline += " (nothing had changed):" if result.skipped else ":"
     lines += [f"{result.synthetic_part}."] if result.synthetic_part else []
+    lines += [result.corrections.text()] if result.corrections else []
     lines += [f"Warning: {warning}." for warning in result.warnings]
     return "\n".join([headline, *lines, f"Next: efficient-empathy report --run {shell(run)}"])

@@ -35,6 +35,7 @@ def test_every_artifact_lies_where_the_handbook_says(tmp_path) -> None:
     assert run.root == tmp_path
     assert {name: place.relative_to(tmp_path).as_posix() for name, place in places.items()} == {
         "samples": "samples.parquet", "ledger": "ledger.sqlite", "scores": "scores.parquet", "rubrics": "rubrics",
+        "corrections": "corrections.jsonl",
         "selection": "selection", "assignments": "selection/assignments.parquet", "manifest_path": "manifest.json",
         "synthesis": "synthesis", "synthetic": "synthesis/kept.parquet",
         "experts": "experts", "moe": "moe", "average": "average", "comparison": "comparison.json",

@@ -94,7 +94,7 @@ def _in_folder(root: Path, only: str | None, name: str | None, facts: Sequence[s
 
 def from_run(root: Path, name: str | None = None, facts: Sequence[str] = ()) -> Rater:
     """The last score of a run. Raises `UserError` where there is none that is current."""
-    table = RunTable(Workspace(root)).require("scores")
+    table = RunTable(Workspace(root), as_judged=True).require("scores")
     distributions = [column for axis in table.axis_names if (column := f"{axis}{PROBABILITIES}") in table.columns]
     extra = [DEPENDENCE] if DEPENDENCE in table.columns else []
     frame = table.read(["sample_id", "state", *table.axis_names, *distributions, *extra])

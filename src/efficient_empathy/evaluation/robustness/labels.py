@@ -12,6 +12,7 @@ import polars as pl
 
 from efficient_empathy.evaluation.robustness.grid import Cell
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.corrected import DECIDING
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, scored_on
 from efficient_empathy.scoring.scores import DEPENDENCE
 from efficient_empathy.selection.policies import Decide, Policy, RulePolicy, RuleSelector, Selector, make_selector
@@ -85,7 +86,7 @@ class ScoredSamples:
         self.rows = rows.filter(scored_on(axis for axis in self.scales if axis in rows.columns))
         if self.rows.is_empty():
             raise UserError(f"{workspace.scores} has no sample with scores: score again, or look at its states")
-        self.inputs = workspace.hashes([workspace.scores, workspace.samples])
+        self.inputs = table.decision_inputs
         self._labels: dict[Cell, Labels] = {}
 
     def selector(self, cell: Cell) -> Selector:
@@ -138,7 +139,7 @@ def columns_of(table: RunTable, policies: Iterable[Policy]) -> list[str]:
         axes += policy.names if isinstance(policy, RulePolicy) else table.axis_names
         facts += policy.facts
     distributions = [f"{axis}{PROBABILITIES}" for axis in axes if table.has_distributions(axis)]
-    extras = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
+    extras = [name for name in (DEPENDENCE, "answered_by", *DECIDING) if name in table.columns]
     return list(
         dict.fromkeys(["row", "sample_id", "dialogue_id", "category", "state", *axes, *distributions, *extras, *facts])
     )

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from efficient_empathy.foundation.run.corrections import CorrectionCounts
 from efficient_empathy.foundation.run.record import Part, StageRecord
 
 
@@ -152,7 +153,9 @@ class SelectRecord(StageRecord):
     unscored: int
     """Samples without scores."""
     inputs: dict[str, str]
-    """SHA-256 by file name of what went in."""
+    """SHA-256 by file name of what went in; of corrections, over the scores and subsets that stood."""
+    corrections: CorrectionCounts | None = None
+    """What people had corrected; None where they had corrected nothing."""
     seconds: float
 
     @property

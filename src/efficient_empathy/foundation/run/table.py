@@ -20,12 +20,20 @@ from typing import Literal
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError, error_context, shell
+from efficient_empathy.foundation.run.corrected import CORRECTION_COLUMNS, CorrectedColumns
+from efficient_empathy.foundation.run.corrections import (
+    FILE,
+    MADE_WITH,
+    CorrectionCounts,
+    Corrections,
+    read_corrections,
+)
 from efficient_empathy.foundation.run.facts import FACTS, Axis
 from efficient_empathy.foundation.run.known_hashes import NAME as KNOWN_HASHES
 from efficient_empathy.foundation.run.stages import ScoreSummary, SelectRecord
 from efficient_empathy.foundation.run.workspace import Workspace
 
-PartName = Literal["samples", "scores", "selection"]
+PartName = Literal["samples", "scores", "selection", "corrections"]
 PartState = Literal["current", "stale", "missing"]
 
 TEXTS = ("context", "response")
@@ -40,7 +48,7 @@ UNSCORED = "unscored"
 STD, PROBABILITIES, ODDS = "_std", "_probabilities", "p_"
 """How the columns of an axis and of a subset are named: `AXIS_std`, `AXIS_probabilities`, `p_SUBSET`."""
 _WRITTEN = ("row", "dialogue", "messages", "prompt", "completion")
-RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *FACTS, *_WRITTEN})
+RESERVED = frozenset({*SAMPLE_COLUMNS, *SCORE_COLUMNS, *SELECTION_COLUMNS, *CORRECTION_COLUMNS, *FACTS, *_WRITTEN})
 """Names that no axis of a rubric may have."""
 
 
@@ -58,14 +66,16 @@ class Part:
 
 
 class RunTable:
-    """The samples of one run ⊕ scores ⊕ distributions ⊕ subset and reason ⊕ facts, lazily.
+    """The samples of one run ⊕ scores ⊕ distributions ⊕ subset and reason ⊕ corrections ⊕ facts, lazily.
 
     Opening it reads no rows. A part that is stale or missing has no columns here; `require` raises its sentence. Rows
-    stand in the order of `samples.parquet`.
+    stand in the order of `samples.parquet`. A score that a person set stands in place of the judge's, unless the table
+    is to be `as_judged`.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, as_judged: bool = False) -> None:
         self.workspace = workspace
+        self.as_judged = as_judged
         self.name = workspace.root.resolve().name
         self.signature = signature(workspace)
         """Changes when one of the files that the table is made of is written anew."""
@@ -73,8 +83,13 @@ class RunTable:
         """The manifest's record of the scoring, None where there is none that can be read."""
         self.selecting: SelectRecord | None = None
         """The manifest's record of the selection, None where there is none that can be read."""
+        self.said = Corrections()
+        """What people say of the samples."""
+        self.outdated = False
+        """Whether the selection is stale for nothing but what people have corrected since."""
         self._frames: dict[str, pl.LazyFrame] = {}
         self._scoring_fault = self._read_scoring()
+        self.corrections = self._corrections_part()
         self.samples = self._samples_part()
         self.scores = self._scores_part()
         self.selection = self._selection_part()
@@ -93,8 +108,10 @@ class RunTable:
 
     @property
     def notes(self) -> list[str]:
-        """The sentences of the parts that are not current, each said once."""
-        return list(dict.fromkeys(p.sentence for p in (self.samples, self.scores, self.selection) if p.sentence))
+        """The sentences of the parts that are not current, each said once; a run needs no corrections."""
+        parts = [self.samples, self.scores, self.selection]
+        parts += [self.corrections] if self.corrections.state == "stale" else []
+        return list(dict.fromkeys(part.sentence for part in parts if part.sentence))
 
     @cached_property
     def version(self) -> str:
@@ -107,6 +124,21 @@ class RunTable:
         if self.scoring is None or not self.scores.current:
             return ()
         return tuple(Axis(name, low, high) for name, (low, high) in self.scoring.rubric.axes.items())
+
+    @property
+    def decision_inputs(self) -> dict[str, str]:
+        """SHA-256 by file of all that decides on the samples: them, their scores, what people say of both."""
+        hashes = self.workspace.hashes([self.workspace.scores, self.workspace.samples])
+        return {**hashes, FILE: self.said.digest} if self.said.digest else hashes
+
+    def count_corrections(self) -> CorrectionCounts:
+        """How many of the samples people have corrected."""
+        if not self.said.standing or not self.samples.current:
+            return CorrectionCounts()
+        ids = self._frame("samples").select("sample_id").filter(pl.col("sample_id").is_in([*self.said.standing]))
+        with readable(self.workspace.samples):
+            present = ids.collect(engine="streaming")["sample_id"].to_list()
+        return self.said.count(present, {axis.name: (axis.low, axis.high) for axis in self.axes})
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -129,7 +161,7 @@ class RunTable:
         names = ["row", *SAMPLE_COLUMNS, *(name for name in FACTS if name not in SAMPLE_COLUMNS)]
         for name in ("scores", "selection"):
             names += [c for c in self._schema(name) if c not in names]
-        return names
+        return names + self._corrected.names
 
     @property
     def scored(self) -> pl.Expr:
@@ -185,13 +217,17 @@ class RunTable:
             return self._frame("selection").select(
                 pl.col(c).cast(pl.String) if c == "subset" else pl.col(c) for c in columns
             )
-        ok = pl.col("state").eq_missing(pl.lit("ok"))
-        return self._frame("scores").select(
-            pl.when(ok & pl.col(c).is_finite()).then(pl.col(c)).alias(c) if c in self.axis_names else pl.col(c)
-            for c in columns
-        )
+        if name == "corrections":
+            return self._frame("samples").select(self._corrected.own(c).alias(c) for c in columns)
+        return self._frame("scores").select(self._corrected.judged(c).alias(c) for c in columns)
+
+    @cached_property
+    def _corrected(self) -> CorrectedColumns:
+        return CorrectedColumns(Corrections() if self.as_judged else self.said, self.axes, STD, PROBABILITIES)
 
     def _source(self, column: str) -> str:
+        if column in CORRECTION_COLUMNS:
+            return "corrections"
         if column in SAMPLE_COLUMNS or column in FACTS:
             return "samples"
         if column.startswith(ODDS) and column in self._schema("selection"):
@@ -203,6 +239,8 @@ class RunTable:
         belongs: PartName | None = None
         if column in SELECTION_COLUMNS or column.startswith(ODDS):
             belongs = "selection"
+        elif column in CORRECTION_COLUMNS and not self.said.history:
+            belongs = "corrections"
         elif column in SCORE_COLUMNS or not self.scores.current:
             belongs = "scores"
         if belongs and not self.part(belongs).current:
@@ -237,6 +275,15 @@ class RunTable:
         about = f"{self.workspace.manifest_path} does not say what {self.workspace.scores.name} is"
         return "" if self.scoring else f"{about}: {self._rerun('score SOURCE')}"
 
+    def _corrections_part(self) -> Part:
+        """Set `said`; whether there are any."""
+        try:
+            self.said = read_corrections(self.workspace.corrections)
+        except UserError as error:
+            return Part("stale", str(error))
+        at = self.workspace.root
+        return Part("current") if self.said.history else Part("missing", f"nobody has corrected {at}: run {MADE_WITH}")
+
     def _samples_part(self) -> Part:
         return self._file_part("samples", self.workspace.samples, "score SOURCE")
 
@@ -248,6 +295,8 @@ class RunTable:
             return part
         if self.scoring is None:
             return Part("stale", self._scoring_fault)
+        if self.corrections.state == "stale":
+            return self.corrections
         return self._compare_samples("scores", self.scoring.inputs, "score SOURCE")
 
     def _selection_part(self) -> Part:
@@ -265,6 +314,10 @@ class RunTable:
             inputs.get(f.name) != self.workspace.hash_of(f) for f in (self.workspace.scores, self.workspace.samples)
         ):
             return Part("stale", f"{self.workspace.assignments} was made from earlier scores: {self._rerun('select')}")
+        if inputs.get(FILE, "") != self.said.digest:
+            self.outdated = self._compare_samples("selection", inputs, "select").current
+            said = f"{self.workspace.assignments} was made before people's last corrections"
+            return Part("stale", f"{said}: {self._rerun('select')}")
         return self._compare_samples("selection", inputs, "select")
 
     def _file_part(self, name: str, path: Path, stage: str) -> Part:
@@ -314,7 +367,7 @@ def scored_on(axes: Iterable[str]) -> pl.Expr:
 
 def signature(workspace: Workspace) -> tuple[object, ...]:
     """What changes when one of the files that the table is made of is written anew; it reads none of them."""
-    own = (workspace.samples, workspace.scores, workspace.assignments)
+    own = (workspace.samples, workspace.scores, workspace.assignments, workspace.corrections)
     paths = (*own, workspace.manifest_path, workspace.root / KNOWN_HASHES)
     return tuple(_stamp(path) for path in paths)
 

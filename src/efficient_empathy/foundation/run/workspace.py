@@ -50,6 +50,7 @@ class Workspace:
         self.samples = self.root / "samples.parquet"
         self.ledger = self.root / "ledger.sqlite"
         self.scores = self.root / "scores.parquet"
+        self.corrections = self.root / "corrections.jsonl"
         self.rubrics = self.root / "rubrics"
         self.selection = self.root / "selection"
         self.assignments = self.selection / "assignments.parquet"

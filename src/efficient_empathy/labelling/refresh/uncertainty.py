@@ -13,6 +13,7 @@ from polars.io.plugins import register_io_source
 
 from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.corrected import CORRECTED_BY
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.stages import SelectRecord
 from efficient_empathy.foundation.run.table import ODDS, STD, RunTable
@@ -119,7 +120,8 @@ def choose(
     """Write to `path`, for every row of the run, why it should be judged again (null: it should not), and its subset.
 
     Reasons are `disagreement`, `distribution`, `reach`, or `failed`, `all`, as `which` says. Rows without a score are
-    never uncertain. Raises `UserError` for a policy without rules, and for scores that are not about the run's samples.
+    never uncertain, nor are those that people have corrected. Raises `UserError` for a policy without rules, and for
+    scores that are not about the run's samples.
     """
     table = RunTable(workspace).require("scores")
     if which == "uncertain" and not isinstance(selector, RuleSelector):
@@ -129,7 +131,7 @@ def choose(
             "the run's last selection was by rank, without thresholds that a score could be near: give "
             f"--policy {DEFAULT_POLICY}, or --which all"
         )
-    plan = planned_subsets(table, selector, [DISAGREEMENT] if DISAGREEMENT in table.columns else [])
+    plan = planned_subsets(table, selector, [c for c in (DISAGREEMENT, CORRECTED_BY) if c in table.columns])
 
     def frames(with_columns: object, predicate: object, n_rows: object, batch_size: object) -> Iterator[pl.DataFrame]:
         for batch in plan.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
@@ -163,8 +165,9 @@ def _why(
         spread = pl.all_horizontal(pl.col(distribution_column(axis)).is_not_null() for axis in selector.bound.axes)
         own = [pl.when(pl.col("subset") == name).then(f"{ODDS}{name}").otherwise(0.0) for name in selector.subsets]
         unlikely = pl.sum_horizontal(own) < 1 - settings.uncertainty
+    settled = pl.col(CORRECTED_BY).is_not_null() if CORRECTED_BY in batch.columns else pl.lit(False)
     reason = (
-        pl.when(~table.scored)
+        pl.when(~table.scored | settled)
         .then(None)
         .when(apart)
         .then(pl.lit("disagreement"))

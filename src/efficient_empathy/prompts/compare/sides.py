@@ -161,7 +161,7 @@ def _different(a: AskedSide, b: AskedSide) -> None:
 
 def run_side(side: StoredSide) -> Side:
     """A run's side. Raises `UserError` where the run is not scored or its files are damaged."""
-    table = RunTable(Workspace(side.path)).require("scores")
+    table = RunTable(Workspace(side.path), as_judged=True).require("scores")
     distributions = [f"{axis}{PROBABILITIES}" for axis in table.axis_names if table.has_distributions(axis)]
     others = [name for name in (DEPENDENCE, "answered_by") if name in table.columns]
     columns = ["sample_id", "state", *table.axis_names, *distributions, *others]

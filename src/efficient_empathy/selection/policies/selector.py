@@ -14,6 +14,7 @@ import polars as pl
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, scored_on
 from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
+from efficient_empathy.selection.policies.people import with_people
 from efficient_empathy.selection.policies.reasons import odds, rule_reasons
 from efficient_empathy.selection.policies.rule_policy import BoundRules, RulePolicy
 from efficient_empathy.selection.policies.top_policy import TopPolicy
@@ -40,7 +41,8 @@ class Selector(Protocol):
 
     The table has `sample_id`, `state`, a column per axis, and one per fact that the policy asks for. Rows keep their
     order. Rows without a score on an axis that the policy looks at are in the subset `unscored`, with their state as
-    the reason.
+    the reason. Where the table has the columns of people's corrections (`foundation.run.corrected.DECIDING`), a subset
+    that a person set wins.
     """
 
     @property
@@ -144,10 +146,11 @@ class RuleSelector:
             subset, reason = self._look_up()
         else:
             subset, reason = self.bound.subset_expression(), rule_reasons(self.bound)
-        return scores.with_columns(
+        rows = scores.with_columns(
             pl.when(self._scored).then(subset).otherwise(pl.lit(UNSCORED)).alias("subset"),
             pl.when(self._scored).then(reason).otherwise(NOT_SCORED_BECAUSE).alias("reason"),
         )
+        return with_people(rows, self.subsets)
 
     def assign(self, scores: pl.DataFrame) -> pl.DataFrame:
         """`scores` with `subset` and `reason`, rows in the same order."""

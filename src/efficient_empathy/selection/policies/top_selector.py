@@ -15,6 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, scored_on
 from efficient_empathy.selection.policies.conditions import holds, on_columns
 from efficient_empathy.selection.policies.definition import Scales
+from efficient_empathy.selection.policies.people import with_people
 from efficient_empathy.selection.policies.reasons import standing
 from efficient_empathy.selection.policies.selector import NOT_SCORED_BECAUSE, SCORES, require_columns
 from efficient_empathy.selection.policies.top_policy import TopPolicy
@@ -113,7 +114,7 @@ class TopSelector:
         marks = self._marks(rows)
         standings = standing(policy.atoms(), tuple(self.scales)) if policy.tree else pl.lit(None, pl.String)
         own_columns = scores.drop("subset", "reason", strict=False)
-        return (
+        corrected = (
             pl.concat([own_columns, marks.lazy()], how="horizontal")
             .with_columns(
                 pl.when(~scored)
@@ -129,6 +130,7 @@ class TopSelector:
             )
             .drop(set(marks.columns) - {"subset"})
         )
+        return with_people(corrected, self.subsets)
 
     def assign(self, scores: pl.DataFrame) -> pl.DataFrame:
         """`scores` with `subset` and `reason`, rows in the same order."""

@@ -30,6 +30,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import charts as figures
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.looks import look
+from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.analytics import views
 from efficient_empathy.studio.server.context import Studio
@@ -98,7 +99,7 @@ class MeasurementCache:
         return self._results.get(key, work)
 
     def _inputs(self, workspace: Workspace) -> list[str]:
-        files = [workspace.samples, workspace.scores, workspace.assignments, workspace.ledger]
+        files = [workspace.samples, workspace.scores, workspace.corrections, workspace.assignments, workspace.ledger]
         files += [*outcome_files(workspace), workspace.analytics / FILE]
         return [f"{path.name} {self._hashes.of(path)}" for path in files]
 
@@ -109,7 +110,10 @@ class MeasurementCache:
             return None
         if any(Path(name).is_absolute() or ".." in Path(name).parts for name in stage.inputs):
             return None
-        if any(self._hashes.of(workspace.root / name) != digest for name, digest in stage.inputs.items()):
+        inputs = dict(stage.inputs)
+        if inputs.pop(workspace.corrections.name, "") != read_corrections(workspace.corrections).digest:
+            return None
+        if any(self._hashes.of(workspace.root / name) != digest for name, digest in inputs.items()):
             return None
         try:
             return AnalyticsRecord.read(workspace.analytics / FILE)

@@ -15,6 +15,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.charts import Dot, dot_rows
 from efficient_empathy.foundation.figures.looks import look
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.prompts.compare.comparison import diff_prompts, shown_pieces
 from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import facts, stages
@@ -79,7 +80,7 @@ class Agreements:
         def work(tell: Tell) -> Mapping[str, Any]:
             tell(0.0, "reading the scores")
             return agreement(
-                [read_scores(self._studio.tables.of(one), name) for one, name in zip(workspaces, names, strict=True)],
+                [read_scores(RunTable(one, as_judged=True), name) for one, name in zip(workspaces, names, strict=True)],
                 tell,
             )
 

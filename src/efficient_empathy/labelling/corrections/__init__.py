@@ -1,0 +1,1 @@
+"""People correct the machine: scores, subsets, tags and notes of theirs, kept beside a run."""
