@@ -38,7 +38,8 @@ from efficient_empathy.labelling.cascade.phases import BOUGHT
 from efficient_empathy.labelling.cascade.plan import plan_cascade
 from efficient_empathy.labelling.cascade.predictions import Predictions
 from efficient_empathy.labelling.cascade.settings import CascadeSettings, Method
-from efficient_empathy.labelling.distillation.quality import cross_calibrate, cross_fit, dependence_of, read_examples
+from efficient_empathy.labelling.distillation.examples import read_examples
+from efficient_empathy.labelling.distillation.quality import cross_calibrate, cross_fit, dependence_of
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.stage import default_base, write_tokenizer
 from efficient_empathy.labelling.subsets import bind_rules

@@ -43,3 +43,18 @@ def test_evaluation_and_robustness_in_a_notebook(tmp_path) -> None:
     chosen = ee.tune(tmp_path / "run", "share=0.8", tolerance=0.5, alphas="4:6", betas="5", quiet=True)
     assert set(chosen) == {"alpha", "beta"}
     ee.select(tmp_path / "run", **chosen)
+
+
+def test_people_correct_a_run_in_a_notebook(tmp_path) -> None:
+    rows = [{"context": f"story {i}", "response": "oh", "evaluation": FORM.format(8, i % 8)} for i in range(16)]
+    (tmp_path / "judged.json").write_text(json.dumps(rows), "utf-8")
+    run = tmp_path / "run"
+    ids = ee.score(tmp_path / "judged.json", run, judge="replay", quiet=True)["sample_id"]
+    first = ee.correct(run, [ids[0]], scores={"rationality": 9}, by="ann", reason="it reasons")
+    second = ee.correct(run, where="rationality < 2", subset="discard", by="bo")
+    assert ee.corrections(run)["number"].to_list() == [first] + [second] * 3
+    assert ee.select(run).row(0, named=True)["subset"] == "rationality"
+    ee.withdraw_corrections(run, [first], by="ann")
+    assert ee.select(run).row(0, named=True)["subset"] == "sensibility"
+    with pytest.raises(UserError, match="score is no key: did you mean scores"):
+        ee.correct(run, [ids[0]], score={"rationality": 9})

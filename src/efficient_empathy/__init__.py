@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         analyse,
         cascade,
         check,
+        correct,
+        corrections,
         evaluate,
         evaluate_files,
         generate,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         synthesize,
         train_expert,
         tune,
+        withdraw_corrections,
         write_report,
     )
     from efficient_empathy.evaluation.agreement import AgreementSettings, measure_agreement
@@ -58,6 +61,8 @@ __all__ = [
     "analyse",
     "cascade",
     "check",
+    "correct",
+    "corrections",
     "evaluate",
     "evaluate_files",
     "generate",
@@ -75,6 +80,7 @@ __all__ = [
     "synthesize",
     "train_expert",
     "tune",
+    "withdraw_corrections",
     "write_report",
 ]
 

@@ -140,6 +140,45 @@ def refresh(
     return pl.read_parquet(workspace.scores, glob=False)
 
 
+def correct(
+    run: str | Path, ids: Sequence[str] = (), *, where: str | None = None, by: str = "", reason: str = "", **said: Any
+) -> int:
+    """Correct samples of a scored run, by their ids or a condition of policies; the number of the correction.
+
+    What is said is as of `CorrectionSettings`: scores (`{"sensibility": 3}`), subset, tags, untags, note. It stands in
+    place of the judge's word wherever the run is read; `select` takes it over.
+    """
+    from efficient_empathy.foundation.run.table import RunTable
+    from efficient_empathy.labelling.corrections.settings import CorrectionSettings, SamplesSettings
+    from efficient_empathy.labelling.corrections.store import choose
+    from efficient_empathy.labelling.corrections.store import correct as write_down
+
+    workspace = Workspace(run)
+    options = {"by": by, "reason": reason, **said}
+    settings = load(CorrectionSettings, None, "the options", flags={k: (k, v) for k, v in options.items()})
+    which = SamplesSettings(ids=tuple(ids), where=where)
+    return write_down(workspace, choose(RunTable(workspace).require("samples"), which), settings).number
+
+
+def withdraw_corrections(
+    run: str | Path, numbers: Sequence[int], ids: Sequence[str] = (), *, by: str = "", reason: str = ""
+) -> None:
+    """Take corrections back by their numbers, of these samples or of all; what was said before stands again."""
+    from efficient_empathy.labelling.corrections.settings import SpeakerSettings
+    from efficient_empathy.labelling.corrections.store import withdraw
+
+    withdraw(Workspace(run), numbers, SpeakerSettings(by=by, reason=reason), ids)
+
+
+def corrections(run: str | Path) -> pl.DataFrame:
+    """What people say of samples now, a row a sample and correction: who, when, why, and what they set."""
+    from efficient_empathy.foundation.run.table import RunTable
+    from efficient_empathy.labelling.corrections.exchange import table_of
+
+    table = RunTable(Workspace(run)).require("samples")
+    return table_of(table.said, table.axis_names)
+
+
 def predict(source: PredictionInput, *, quiet: bool = False, **settings: Any) -> pl.DataFrame:
     """What the distilled judge makes of new conversations, or of a source; a row a sample or a conversation.
 

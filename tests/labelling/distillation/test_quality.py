@@ -7,7 +7,8 @@ from efficient_empathy.scoring import Rubric
 
 pytest.importorskip("scipy", reason='needs the extra "train"')
 
-from efficient_empathy.labelling.distillation.quality import Examples, agreement, fit_heads, noise
+from efficient_empathy.labelling.distillation.examples import Examples
+from efficient_empathy.labelling.distillation.quality import agreement, fit_heads, noise
 from efficient_empathy.scoring.judges.distilled import calibrate
 from efficient_empathy.selection.policies import load_policy
 from samples import make_samples

@@ -11,14 +11,13 @@ pytest.importorskip("transformers", reason='needs the extra "train"')
 import io
 
 from rich.console import Console
-from transformers import BertConfig, BertModel, set_seed
 
 from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.distillation.model import fit
-from efficient_empathy.labelling.distillation.quality import target_of
+from efficient_empathy.labelling.distillation.people import target_of
 from efficient_empathy.labelling.distillation.settings import DistillSettings, StudentSettings
 from efficient_empathy.labelling.distillation.stage import distill
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
@@ -31,19 +30,6 @@ RUBRIC = Rubric.load()
 TEACHER = spec_of("teacher", rubric=RUBRIC.hash)
 KIND, COLD = "i am so sorry , that must hurt", "whatever , not my problem"
 STUDENT = StudentSettings(epochs=6, learning_rate=2e-3, head_learning_rate=1e-2, max_tokens=32)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A BERT of 32 dimensions that knows nothing, with the tokenizer that ships."""
-    folder = tmp_path_factory.mktemp("base")
-    config = BertConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
-    )
-    set_seed(0)
-    BertModel(config).save_pretrained(folder)
-    (folder / "tokenizer.json").write_bytes((BUNDLED / "tokenizer.json").read_bytes())
-    return folder
 
 
 def sample(i: int) -> Sample:

@@ -53,6 +53,12 @@ def summary(result: dict[str, Any], output: Path) -> str:
     if labels := result.get("labels"):
         text += f" Subsets of {labels['policy']['name']}: {labels['accuracy_most_probable']:.3f} of the most probable "
         text += f"right, {labels['accuracy_shares_matched']:.3f} with the shares matched."
+    if people := result.get("corrections"):
+        near = ", ".join(
+            f"{name} {f['mae']:.2f}" + ("" if f["judge_mae"] is None else f" (its teacher {f['judge_mae']:.2f})")
+            for name, f in people["axes"].items()
+        )
+        text += f"\nOff what people set, on samples not seen: {near}."
     text += f"\nThe judge and its card: {output} ({result['megabytes']} MB)"
     return f"{text}\nUse it: --judge distilled --judge-model {output}"
 

@@ -54,11 +54,15 @@ class Student(nn.Module):
         return logits
 
 
-def ordinal_loss(logits: Tensor, targets: Tensor, rank_weight: float) -> Tensor:
-    """Cross-entropy plus `rank_weight` × the ranked probability score (Epstein 1969): squared distance of the CDFs."""
-    cross_entropy = -(targets * logits.log_softmax(-1)).sum(-1).mean()
+def ordinal_loss(logits: Tensor, targets: Tensor, rank_weight: float, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy plus `rank_weight` × the ranked probability score (Epstein 1969): squared distance of the CDFs.
+
+    `weights`, (samples × axes), say how much each target counts; the same without.
+    """
+    cross_entropy = -(targets * logits.log_softmax(-1)).sum(-1)
     gap = logits.softmax(-1).cumsum(-1) - targets.cumsum(-1)
-    return cross_entropy + rank_weight * gap.square().sum(-1).mean()
+    losses = cross_entropy + rank_weight * gap.square().sum(-1)
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def fit(
@@ -67,10 +71,12 @@ def fit(
     targets: np.ndarray,
     settings: StudentSettings,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    weights: np.ndarray | None = None,
 ) -> Student:
     """Fit a student, on the first GPU where there is one; `on_step` gets the step, the number of steps and the loss.
 
-    Raises `UserError` on a NaN loss or weight.
+    `weights`, (samples × axes), say how much each target counts beside the others; all the same without. Raises
+    `UserError` on a NaN loss or weight.
     """
     torch.manual_seed(settings.seed)
     _, axes, levels = targets.shape
@@ -86,13 +92,15 @@ def fit(
     )
     order = random.Random(settings.seed)
     all_targets = torch.as_tensor(targets, device=device)
+    all_weights = None if weights is None else torch.as_tensor(weights / weights.mean(), device=device)
     student.train()
     step = 0
     for _ in range(settings.epochs):
         for batch in _batches([len(ids) for ids, _ in encoded], settings.batch, order):
             with _precision(device):
                 logits = student(**_inputs([encoded[i] for i in batch], device))
-            loss = ordinal_loss(logits.float(), all_targets[batch], settings.rank_weight)
+            own_weights = None if all_weights is None else all_weights[batch]
+            loss = ordinal_loss(logits.float(), all_targets[batch], settings.rank_weight, own_weights)
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is {loss.item()} at step {step}: lower the learning rate")
             optimizer.zero_grad()

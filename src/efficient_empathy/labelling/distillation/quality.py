@@ -1,14 +1,11 @@
-"""The training examples of a distilled judge, its cross-validation, and how well it agrees with its teacher.
-
-An example is a sample with the score distributions that another judge gave it.
-"""
+"""The cross-validation of a distilled judge, its calibration, and how well it agrees with its teacher."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,92 +14,18 @@ import polars as pl
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from efficient_empathy.dialogues import Sample, scan_samples
 from efficient_empathy.encoders import normalise
-from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
-from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.distillation.examples import Examples
 from efficient_empathy.labelling.distillation.model import Encoded, predict
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.labelling.distillation.teaching import Progress, TeacherModel, learn
 from efficient_empathy.labelling.subsets import bind_rules, sample_facts, subset_probabilities
 from efficient_empathy.scoring.dependence import fit_dependence
-from efficient_empathy.scoring.judges.contract import JudgeSpec
 from efficient_empathy.scoring.judges.distilled import AxisHead, calibrate, softmax
-from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.rubric import Axis, Rubric
+from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import BoundRules, RulePolicy
 from efficient_empathy.selection.shares import expected_shares, match_shares, tie_hash
-
-FEWEST = 50
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Samples with target distributions, (samples × axes × levels) float32, and the dialogue that each came from.
-
-    There are as many levels as the longest scale has scores; those beyond a shorter one are 0.
-    """
-
-    samples: list[Sample]
-    targets: np.ndarray
-    groups: np.ndarray
-
-    @property
-    def scores(self) -> np.ndarray:
-        """The targets' expected scores counted from the scale's lowest, (samples × axes)."""
-        means: np.ndarray = self.targets @ np.arange(self.targets.shape[-1], dtype=np.float32)
-        return means
-
-    def folds(self, k: int, seed: int) -> np.ndarray:
-        """A fold number, 0 to k-1, for each sample; whole dialogues share one."""
-        names, index = np.unique(self.groups, return_inverse=True)
-        numbers = np.arange(len(names)) % k
-        np.random.default_rng(seed).shuffle(numbers)
-        result: np.ndarray = numbers[index]
-        return result
-
-
-def read_examples(workspace: Workspace, spec: JudgeSpec, rubric: Rubric, folds: int) -> Examples:
-    """Every distinct sample of a run that has an `ok` judgement under `spec`.
-
-    Raises `UserError` when there are too few, or fewer dialogues than folds.
-    """
-    levels = max(len(axis.values) for axis in rubric.axes)
-    samples, targets, ids = [], [], set()
-    with Ledger(workspace.require(workspace.ledger, "score")) as ledger:
-        for chunk in scan_samples(workspace.require(workspace.samples, "score"), 4096):
-            judgements = ledger.latest(spec, [sample.id for sample in chunk])
-            for sample in chunk:
-                judgement = judgements.get(sample.id)
-                if judgement is None or judgement.state != "ok" or sample.id in ids:
-                    continue
-                ids.add(sample.id)
-                samples.append(sample)
-                tables = [
-                    judgement.probabilities.get(axis.name) or target_of(judgement.scores[axis.name], axis)
-                    for axis in rubric.axes
-                ]
-                targets.append([[*table, *[0.0] * (levels - len(table))] for table in tables])
-    if len(samples) < FEWEST:
-        raise UserError(f"{workspace.root} has {len(samples)} judged samples; distilling needs {FEWEST} or more")
-    groups = np.array([sample.dialogue_id for sample in samples])
-    if len(set(groups)) < folds:
-        raise UserError(
-            f"{folds} folds by dialogue need {folds} dialogues or more; {workspace.root} has {len(set(groups))}"
-        )
-    return Examples(samples, np.asarray(targets, np.float32), groups)
-
-
-def target_of(score: float, axis: Axis) -> list[float]:
-    """A score as a distribution: all on one whole number, or shared between the two neighbours of a mean."""
-    position = min(max(score - axis.scale[0], 0.0), len(axis.values) - 1.0)
-    low = int(position)
-    target = [0.0] * len(axis.values)
-    target[low] = 1 - (position - low)
-    if position > low:
-        target[low + 1] = position - low
-    return target
 
 
 def fit_heads(logits: np.ndarray, targets: np.ndarray, rubric: Rubric) -> list[AxisHead]:
@@ -251,7 +174,8 @@ def cross_fit(
     call goes on where it stopped, and costs nothing the second time.
     """
     number = examples.folds(folds, settings.seed)
-    digest = hashlib.sha256(examples.targets.tobytes())
+    digest, weights = hashlib.sha256(examples.targets.tobytes()), examples.weights
+    digest.update(b"" if weights is None else weights.tobytes())
     told = [str(base), folds, asdict(settings), [s.id for s in examples.samples]]
     digest.update(json.dumps(told if teacher is None else [*told, teacher.digest]).encode())
     logits = np.empty((2 if teacher else 1, *examples.targets.shape), np.float32)
@@ -261,7 +185,7 @@ def cross_fit(
         if not path.exists():
             others = np.flatnonzero(number != fold).tolist()
             what = f"fold {fold + 1} of {folds}"
-            student, master = learn(base, encoded, examples.targets, others, settings, teacher, on_step, what)
+            student, master = learn(base, encoded, examples.targets, others, settings, teacher, on_step, what, weights)
             here = [predict(student, [encoded[i] for i in held_out])]
             if teacher is not None and master is not None:
                 here.append(predict(master, [teacher.judged[i] for i in held_out]))

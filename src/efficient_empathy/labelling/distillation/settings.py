@@ -51,6 +51,10 @@ class DistillSettings(RulePolicySettings):
     """Dialogues without judgements, read as `score` reads a source, for the teacher model to label."""
     teacher_learning_rate: float = Field(default=3e-5, gt=0)
     """Peak rate of the teacher model's encoder; all else is as for the student."""
+    corrections: bool = False
+    """Learn from what people corrected, too: their scores in place of the judge's."""
+    correction_weight: float = Field(default=5.0, gt=0)
+    """How many judgements a corrected score counts as much as."""
     name: str = "distilled"
     """What its judgements are signed with."""
     folds: int = Field(default=5, ge=2)

@@ -23,18 +23,19 @@ import torch
 from efficient_empathy.dialogues import open_source
 from efficient_empathy.encoders import PairTokenizer, pad
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.corrections import MADE_WITH, Corrections, read_corrections
 from efficient_empathy.foundation.run.files import atomic, temporary_folder
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.distillation.card import card
+from efficient_empathy.labelling.distillation.examples import Examples, read_examples
 from efficient_empathy.labelling.distillation.model import Encoded, Student, predict
 from efficient_empathy.labelling.distillation.quality import (
-    Examples,
     agreement,
     cross_calibrate,
     cross_fit,
     dependence_of,
     fit_heads,
     noise,
-    read_examples,
 )
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
 from efficient_empathy.labelling.distillation.reference import write_reference
@@ -43,116 +44,6 @@ from efficient_empathy.labelling.distillation.teaching import Progress, TeacherM
 from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrate
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.scoring.rubric import Rubric
-from efficient_empathy.selection.policies import RulePolicy, display_symbol, policy_of_definition
-from efficient_empathy.selection.policies.conditions import number_text
-
-CARD = """\
----
-library_name: efficient-empathy
-pipeline_tag: text-classification
-base_model: {base}
-license: {licence}
----
-# {name}: a judge of {axes}
-
-A {megabytes} MB encoder that reads one dialogue context and one response, as a pair, and answers per axis with a
-distribution over the whole numbers of its scale. int8 ONNX, run by onnxruntime; made by `efficient-empathy distill`.
-
-    efficient-empathy score dialogues.jsonl --run runs/mine --judge distilled --judge-model THIS_FOLDER
-
-## Data
-
-{data}
-
-Learnt from {samples} judgements{taught}; base model {base}. Kept under `{teacher}`.
-
-## Figures
-
-{folds}-fold cross-validation, whole dialogues held out together. The model in this folder was then fitted on all of the
-data.
-
-| axis | Spearman | mean absolute error | negative log-likelihood |
-|---|---|---|---|
-{axis_rows}
-{noise}{labels}
-The int8 file's expected scores differ from the unquantised model's by {int8_gap} points on average.
-
-## Limits
-
-- It imitates another judge on one kind of data, with that judge's habits. Other languages, long or technical dialogues
-  and very long responses lie outside what it learnt; at most {max_tokens} tokens are read, the last turns first.
-- `reference.json` holds figures of these inputs (lengths, frequencies of word pieces, predictions; no text):
-  `efficient-empathy predict` tells by them which conversations are unlike what the judge learnt from.
-- Expected scores shrink toward the mean: thresholds that suit whole numbers misfire on them. Select by its
-  probabilities (the policies do), and look at the shares it expects.
-- It ranks; single verdicts are often wrong. It must not be used to judge people, or their fitness for anything.
-"""
-
-
-def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence: str) -> str:
-    """The card as Markdown, from the figures that `distill` measured."""
-    rows = (
-        f"| {axis} | {f['spearman']:.3f} | {f['mae']:.2f} | {f['nll']:.3f} |" for axis, f in figures["axes"].items()
-    )
-    labels = _labels(figures["labels"]) if "labels" in figures else ""
-    return CARD.format(
-        name=name,
-        axes=", ".join(rubric.axis_names),
-        licence=licence or "other",
-        data=data or "Not described: pass --data to say where the judgements come from and under which licence.",
-        axis_rows="\n".join(rows),
-        taught=_taught(figures["teacher_model"]) if figures["teacher_model"] else "",
-        noise=_noise(figures["noise"]) if figures["noise"] else "",
-        labels=labels,
-        max_tokens=figures["settings"]["max_tokens"],
-        **{key: figures[key] for key in ("samples", "base", "teacher", "folds", "int8_gap", "megabytes")},
-    )
-
-
-def _taught(figures: dict[str, Any]) -> str:
-    """Whom the student had for a teacher, and how good that one is."""
-    axes = ", ".join(f"{name} {f['spearman']:.3f}" for name, f in figures["axes"].items())
-    return (
-        f" and from what {figures['base']}, fitted on the same ones, makes of {figures['unlabelled']:,} samples "
-        f"without any (its own Spearman, cross-validated: {axes})"
-    )
-
-
-def _noise(figures: dict[str, Any]) -> str:
-    """How far the scores that it learnt from can be foretold at all."""
-    axes = " and ".join(
-        f"{f['correlation']:.2f} on {name} (95 % interval {f['interval'][0]:.2f} to {f['interval'][1]:.2f})"
-        for name, f in figures["axes"].items()
-    )
-    return (
-        f"\nHow noisy the scores are that it learnt from: {figures['samples']} samples share their response with "
-        f"another ({figures['groups']} groups). Within a group scores differ, in part because the contexts do. If all "
-        f"of that were noise, a perfect reader of that judge would reach a correlation of {axes}.\n"
-    )
-
-
-def _labels(figures: dict[str, Any]) -> str:
-    """How right the subsets of a policy are."""
-    policy = policy_of_definition(figures["policy"])
-    assert isinstance(policy, RulePolicy)  # labels are of rules alone
-    at = ", ".join(f"{display_symbol(name)} = {number_text(value)}" for name, value in policy.thresholds.items())
-    subsets = list(figures["shares_true"])
-    rows = [
-        ("most probable subset", figures["accuracy_most_probable"], figures["shares_most_probable"]),
-        (
-            "probabilities, shares matched (what `select` does)",
-            figures["accuracy_shares_matched"],
-            figures["shares_expected"],
-        ),
-        ("the judge it learnt from", None, figures["shares_true"]),
-    ]
-    lines = [["decided by", "accuracy", *subsets], ["---"] * (2 + len(subsets))]
-    for what, accuracy, shares in rows:
-        right = "" if accuracy is None else f"{accuracy:.3f}"
-        lines.append([what, right, *(f"{shares[subset]:.1%}" for subset in subsets)])
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    return f"\nThe subsets of the policy `{policy.name}`{f' ({at})' if at else ''}:\n\n{table}\n"
-
 
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 
@@ -233,7 +124,9 @@ def distill(
             f"{workspace.root} was scored with another rubric than {rubric.name}: pass that one with --rubric"
         )
     policy = settings.rules_for(rubric)
-    examples = read_examples(workspace, scoring.panel.specs[0], rubric, folds)
+    examples = read_examples(
+        workspace, scoring.panel.specs[0], rubric, folds, _corrections(workspace, settings), settings.correction_weight
+    )
     started = time.monotonic()
     tokenizer = _tokenizer_of(base, student_settings.max_tokens)
     encoded = tokenizer(examples.samples)
@@ -248,7 +141,9 @@ def distill(
     figures = agreement(held_out, examples, rubric, dependence, policy) | {"teacher_model": None}
 
     everything = range(len(encoded))
-    student, _ = learn(base, encoded, examples.targets, everything, student_settings, teacher, on_step, "all data")
+    student, _ = learn(
+        base, encoded, examples.targets, everything, student_settings, teacher, on_step, "all data", examples.weights
+    )
     student.cpu()
     export_onnx(student, out / "model.onnx")
     config = DistilledConfig(
@@ -264,7 +159,10 @@ def distill(
         calibrated = cross_calibrate(of_teacher, examples, rubric, folds, student_settings.seed)
         taught = {"base": Path(teacher.base).name, "unlabelled": len(teacher.unjudged)}
         figures["teacher_model"] = taught | {"axes": agreement(calibrated, examples, rubric)["axes"]}
+    lowest = np.array([axis.scale[0] for axis in rubric.axes])
+    scores = held_out @ np.arange(held_out.shape[-1]) + lowest
     figures |= {
+        "corrections": examples.taught.figures(scores, rubric) if examples.taught else None,
         "noise": noise(examples, rubric),
         "folds": folds,
         "settings": asdict(student_settings),
@@ -278,6 +176,18 @@ def distill(
     _write_text(out / "README.md", card(settings.name, rubric, figures, settings.data, settings.licence))
     shutil.rmtree(out / ".folds", ignore_errors=True)
     return figures
+
+
+def _corrections(workspace: Workspace, settings: DistillSettings) -> Corrections | None:
+    """What people corrected, where it is to be learnt from. Raises `UserError` where no score of a person stands."""
+    if not settings.corrections:
+        return None
+    corrections = read_corrections(workspace.corrections)
+    if not any(it.scores for it in corrections.standing.values()):
+        raise UserError(
+            f"nobody has corrected a score of {workspace.root}: run {MADE_WITH} first, or distill without --corrections"
+        )
+    return corrections
 
 
 def _teacher(settings: DistillSettings, examples: Examples, of_student: PairTokenizer) -> TeacherModel | None:

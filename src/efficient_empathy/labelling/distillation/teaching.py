@@ -67,23 +67,28 @@ def learn(
     teacher: TeacherModel | None,
     on_step: Progress,
     what: str,
+    weights: np.ndarray | None = None,
 ) -> tuple[Student, Student | None]:
     """A student of the judgements in `rows`, and the teacher that it had.
 
-    `encoded` and `targets` (samples × axes × levels) are of all samples; nothing of the others is looked at. Levels
-    that no target has may be none of their axis, so the teacher's distributions leave them out.
+    `encoded`, `targets` (samples × axes × levels) and `weights` (samples × axes) are of all samples; nothing of the
+    others is looked at. Levels that no target has may be none of their axis, so the teacher's distributions leave them
+    out.
     """
     own, judgements = [encoded[i] for i in rows], targets[list(rows)]
+    own_weights = None if weights is None else weights[list(rows)]
     if teacher is None:
-        return fit(base, own, judgements, settings, lambda *at: on_step(what, *at)), None
+        return fit(base, own, judgements, settings, lambda *at: on_step(what, *at), own_weights), None
     master = fit(
         teacher.base, [teacher.judged[i] for i in rows], judgements, teacher.settings,
-        lambda *at: on_step(f"{what}, teacher", *at),
+        lambda *at: on_step(f"{what}, teacher", *at), own_weights,
     )  # fmt: skip
     soft = softmax(predict(master, teacher.unjudged).astype(np.float64)) * (judgements.sum(0) > 0)
     soft = (soft / soft.sum(-1, keepdims=True)).astype(np.float32)
+    if own_weights is not None:
+        own_weights = np.concatenate([own_weights, np.ones(soft.shape[:2], np.float32)])
     student = fit(
         base, [*own, *teacher.unjudged_of_student], np.concatenate([judgements, soft]), settings,
-        lambda *at: on_step(what, *at),
+        lambda *at: on_step(what, *at), own_weights,
     )  # fmt: skip
     return student, master
