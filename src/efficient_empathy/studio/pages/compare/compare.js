@@ -1,3 +1,4 @@
+import "./compare-marks.js";
 import { waitFor } from "./waiting.js";
 
 waitFor("agreement");

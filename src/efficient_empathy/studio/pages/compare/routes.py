@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -19,6 +20,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.prompts.compare.comparison import diff_prompts, shown_pieces
 from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import facts, stages
+from efficient_empathy.studio.pages.compare.marks import MarkBody, add_mark, read_marks, tally
 from efficient_empathy.studio.pages.compare.models import (
     FigureRow,
     Model,
@@ -27,15 +29,17 @@ from efficient_empathy.studio.pages.compare.models import (
     models_of,
     shared_answers,
 )
+from efficient_empathy.studio.pages.compare.reading import choose, read, responders
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubric_facts, rubrics_of
 from efficient_empathy.studio.pages.compare.verdicts import by_chance, verdict
+from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
 
 MOST = 4
 """Columns."""
 LETTERS = "ABCD"
-KINDS = {"runs": "Runs", "rubrics": "Rubrics", "models": "Models"}
+KINDS = {"runs": "Runs", "rubrics": "Rubrics", "models": "Models", "responses": "Responses"}
 FIGURES = {
     "exact": ("the same score", "share"),
     "within_one": ("within one", "share"),
@@ -58,6 +62,8 @@ def routes(studio: Studio) -> list[BaseRoute]:
     return [
         Route("/compare", partial(_page, studio, agreements)),
         Route("/api/compare/agreement", partial(_state, studio, agreements)),
+        Route("/api/compare/mark", partial(_mark, studio), methods=["POST"]),
+        Route("/api/compare/marks", partial(_marks, studio)),
     ]
 
 
@@ -108,7 +114,9 @@ def _page(studio: Studio, agreements: Agreements, request: Request) -> Response:
         raise UserError(f"there is nothing to compare by the name {what!r}: take {', '.join(KINDS)}")
     names = run_names(studio, request)
     everything = request.query_params.get("all") == "1"
-    context = {"runs": _runs, "rubrics": _rubrics, "models": _models}[what](studio, agreements, request, names)
+    context = {"runs": _runs, "rubrics": _rubrics, "models": _models, "responses": _responses}[what](
+        studio, agreements, request, names
+    )
     return studio.render(
         request, "compare.html.j2", what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
         most=MOST, switch=_switch_address(request, everything), words=words, look=look, **context,
@@ -235,6 +243,46 @@ def _models(studio: Studio, agreements: Agreements, request: Request, names: lis
         "several_runs": several_runs,
         "notes": notes,
     }
+
+
+def _responses(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+    by_key = responders((name, studio.runs.workspace(name)) for name in studio.runs)
+    columns = choose(by_key, [key for key in request.query_params.getlist("model") if key], names, MOST)
+    several_runs = len({one.run for one in columns}) > 1
+    page, find = request.query_params.get("page", "1"), request.query_params.get("find", "")[:200]
+    number = int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1
+    everything = request.query_params.get("all") == "1"
+    marks = {one.run: read_marks(one.workspace) for one in columns}
+
+    def address(page: int) -> str:
+        query = [(key, value) for key, value in request.query_params.multi_items() if key != "page"]
+        return "/compare?" + urlencode([*query, ("page", page)])
+
+    return {
+        "columns": [one.key for one in columns],
+        "responders": columns,
+        "titles": [f"{one.name} · {one.run}" if several_runs else one.name for one in columns],
+        "choices": [(key, f"{one.name} · {one.run}") for key, one in by_key.items()],
+        "kept_names": names,
+        "sections": [],
+        "reading": read(columns, number, everything=everything, find=find) if columns else None,
+        "marks": {run: {f"{sample}\n{name}": mark for (sample, name), mark in of.items()} for run, of in marks.items()},
+        "tallies": {run: tally(of) for run, of in marks.items()},
+        "find": find,
+        "address": address,
+    }
+
+
+async def _mark(studio: Studio, request: Request) -> Response:
+    body, workspace = read_body(MarkBody, await request.body()), studio.run(request)
+    await run_in_threadpool(add_mark, workspace, body)
+    return JSONResponse({})
+
+
+def _marks(studio: Studio, request: Request) -> Response:
+    lines = "".join(mark.model_dump_json() + "\n" for mark in read_marks(studio.run(request)).values())
+    headers = {"Content-Disposition": 'attachment; filename="reading.jsonl"'}
+    return Response(lines, media_type="application/x-ndjson", headers=headers)
 
 
 def _default_models(by_key: Mapping[str, Model], names: Sequence[str]) -> list[str]:
