@@ -189,13 +189,13 @@ class Studio:
         *,
         status: int = 200,
         known: Sequence[str] | None = None,
-        notes: Sequence[str] = (),
+        address_notes: Sequence[str] = (),
         **context: Any,
     ) -> Response:
         """A page: `template` with `context`, and with what the shell shows (page, run, annotator).
 
         `known` are the names that the page's address may have, those that end with a point as beginnings: of any other
-        it says that it was passed over. `notes` are sentences on what else of the address there is not.
+        it says that it was passed over. `address_notes` are sentences on what else of the address there is not.
         """
         try:
             run: str | None = self.run_name(request)
@@ -209,6 +209,6 @@ class Studio:
             "page": template.removesuffix(".html.j2"),
             "run": run,
             "annotator": annotator,
-            "address_notes": [*(strangers(request.query_params, known) if known is not None else ()), *notes],
+            "address_notes": [*(strangers(request.query_params, known) if known is not None else ()), *address_notes],
         }
         return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

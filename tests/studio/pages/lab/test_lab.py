@@ -459,6 +459,24 @@ def test_what_cannot_be_shown_is_said(browser: Any, served: Served, tmp_path: Pa
         assert why in answer.json()["error"]
 
 
+def test_an_address_that_asks_for_what_there_is_not_is_told(browser: Any, served: Served, run: Workspace) -> None:
+    page = lab(browser, served, "run=whole&policy=paper&alpha=7&t.alpha=4&t.beta=6").page
+    hint = "The address asks for alpha, which this page does not know; did you mean t.alpha?"
+    assert page.locator("main > .notice").all_inner_texts() == [hint]
+    shows(page, expected(run, alpha=4, beta=6))
+    for query, why in (
+        ("policy=paper&t.alpha=50", "which is not on the scale"),
+        ("policy=mine", "there is no policy 'mine'"),
+        ("policy=paper&t.alpha=x", "must be a number"),
+        ("decide=dice", "must be one of auto"),
+    ):
+        go(page, served, f"run=whole&{query}")
+        (note,) = page.locator("main > .notice").all_inner_texts()
+        assert why in note
+        assert note.endswith("The page shows what it begins with.")
+        shows(page, run.manifest().entry("select")["subsets"])
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 @pytest.mark.parametrize("name", ["judged", "three", "one"])
 def test_axe_finds_nothing_and_nothing_is_cut_off(

@@ -31,6 +31,7 @@ from manifest_entries import write_entry
 from misbehaving_server import MisbehavingServer
 from misbehaviours import Behaviour, ok, prose, refusal
 from scored_runs import SPEC, numbered, write_run
+from signs_of_life import told
 from studio_server import ask, serving
 
 N = 240
@@ -387,18 +388,6 @@ def test_all_watchers_share_one_look_and_none_is_taken_when_nobody_watches(tmp_p
     run_async(watch())
     assert run.ledger.read_bytes() == before
     assert sorted(path.name for path in run.root.iterdir() if "ledger" in path.name) == ["ledger.sqlite"]
-
-
-def told(run: Workspace, **changed: object) -> None:
-    import socket
-
-    record = {
-        "version": 1, "state": "running", "judge": "j", "spec": SPEC.model_dump(mode="json"),
-        "pid": os.getpid(), "host": socket.gethostname(), "command": ["score", "x", "--run", "run"], "folder": "/",
-        "stopped_by": ["SIGINT", "SIGTERM"], "started_at": 1.0, "written_at": 1.0,
-        "counts": {"total": 5, "done": 1, "done_at_start": 0},
-    }  # fmt: skip
-    (run.root / PROGRESS).write_text(json.dumps(record | changed))
 
 
 def test_a_sign_of_life_is_believed_as_far_as_the_machine_bears_it_out(tmp_path) -> None:

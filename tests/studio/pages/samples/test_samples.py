@@ -309,7 +309,7 @@ class TestUnfinishedRuns:
         run = Workspace(tmp_path / "run").create()
         write_samples(iter(bundled(5)), run.samples)
         about = ask(run, "view")
-        assert "scores.parquet is missing: run `efficient-empathy score" in about["notes"][0]
+        assert "scores.parquet is missing: run `efficient-empathy score" in about["standing"]["details"]
         assert about["facets"]["state"] == [["unjudged", 5]]
         assert len(rows(run)) == 5
         assert ask(run, "one", row="0")["rounds"] == {"total": 0, "judgements": [], "fault": ""}
@@ -327,32 +327,32 @@ class TestUnfinishedRuns:
         write_samples(iter(bundled(50)), run.samples)
         about = ask(run, "view")
         assert about["samples"] == 50
-        assert "is about other samples than samples.parquet" in about["notes"][0]
+        assert "is about other samples than samples.parquet" in about["standing"]["details"]
         assert about["axes"] == []
 
     def test_a_selection_of_earlier_scores_is_told(self, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
-        assert "earlier scores" in ask(run, "view")["notes"][0]
+        assert "earlier scores" in ask(run, "view")["standing"]["details"]
 
     def test_edited_scores_and_subsets_are_not_shown(self, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         pl.read_parquet(run.assignments).with_columns(subset=pl.lit("discard")).write_parquet(run.assignments)
         about = ask(run, "view")
-        assert "assignments.parquet" in about["notes"][0]
-        assert "changed" in about["notes"][0]
+        assert "assignments.parquet" in about["standing"]["details"]
+        assert "changed" in about["standing"]["details"]
         assert about["facets"]["subset"] == []
         run.keep("score", [run.scores])
         pl.read_parquet(run.scores).with_columns(pl.col("rationality") * 0).write_parquet(run.scores)
         about = ask(run, "view")
-        assert "scores.parquet" in about["notes"][0]
-        assert "changed" in about["notes"][0]
+        assert "scores.parquet" in about["standing"]["details"]
+        assert "changed" in about["standing"]["details"]
         assert about["axes"] == []
 
     def test_a_file_that_is_cut_off(self, tmp_path: Path) -> None:
         run = make_run(tmp_path / "run")
         run.scores.write_bytes(run.scores.read_bytes()[:200])
-        assert "scores.parquet" in ask(run, "view")["notes"][0]
+        assert "scores.parquet" in ask(run, "view")["standing"]["details"]
         run.ledger.write_bytes(b"no ledger")
         shutil.copy(make_run(tmp_path / "other").scores, run.scores)
         assert "ledger" in ask(run, "one", row="0")["rounds"]["fault"]
@@ -608,7 +608,7 @@ class TestPage:
             write_samples(iter(bundled(30)), run.samples)
             page.locator(".row").first.click()
             page.locator("#count", has_text="30 samples").wait_for()
-            page.get_by_text("scores.parquet is missing").wait_for()
+            page.get_by_text("This run is not scored yet. It has 30 samples").wait_for()
             run.samples.unlink()
             page.locator("#state, #q").first.fill("dog")
             page.locator("#problem", has_text="efficient-empathy score").wait_for()

@@ -33,6 +33,7 @@ from efficient_empathy.foundation.figures.looks import look
 from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.analytics import views
+from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
 
@@ -131,15 +132,21 @@ def _read_query(studio: Studio, request: Request) -> tuple[str, str, str]:
     return name, against, HALF if against else source
 
 
+KNOWN = ("by", "sort", "way", "along", "drift", "again")
+"""What the page's address may have."""
+
+
 def _page(studio: Studio, cache: MeasurementCache, request: Request) -> Response:
     name, against, periods = _read_query(studio, request)
     again = request.query_params.get("again") == "1"
-    numbers = cache.numbers(name, again=again)
+    not_yet = standing(studio.tables.of(studio.runs.workspace(name)), "scores")
+    numbers = Result("", fault="") if not_yet and not_yet.working else cache.numbers(name, again=again)
     record = _record(numbers)
     view = views.read_view(request.query_params, record)
     drift_result = _drift(cache, record, name, against, periods, again=again) if record else None
     return studio.render(
-        request, "analytics.html.j2", numbers=numbers, record=record, against=against, periods=periods, view=view,
+        request, "analytics.html.j2", known=KNOWN, standing=not_yet, numbers=numbers, record=record,
+        against=against, periods=periods, view=view,
         drift=drift_result, comparisons=_comparisons(drift_result),
         choices=_choices(studio, name, record), address=partial(_address, request), words=words, look=look,
         figures=figures, views=views, titles=TITLES, feature=views.feature,

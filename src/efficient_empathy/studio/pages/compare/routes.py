@@ -108,6 +108,10 @@ def run_names(studio: Studio, request: Request) -> list[str]:
     return list(dict.fromkeys((first, *beside)))[:MOST]
 
 
+KNOWN = ("what", "with", "all", "again", "rubric", "model")
+"""What the page's address may have."""
+
+
 def _page(studio: Studio, agreements: Agreements, request: Request) -> Response:
     what = request.query_params.get("what", "runs")
     if what not in KINDS:
@@ -118,7 +122,7 @@ def _page(studio: Studio, agreements: Agreements, request: Request) -> Response:
         studio, agreements, request, names
     )
     return studio.render(
-        request, "compare.html.j2", what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
+        request, "compare.html.j2", known=KNOWN, what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
         most=MOST, switch=_switch_address(request, everything), words=words, look=look, **context,
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ function snapped(name, value) {
 }
 
 function fromUrl() {
+  if ("asItBegins" in at("lab").dataset) history.replaceState(null, "", `?${new URLSearchParams({ run: RUN })}`); // the page says why
   const chosen = urlState.get("policy", offered.last?.policy ?? offered.first.policy);
   const key = offered.policies[chosen] ? chosen : offered.first.policy;
   const start = offered.last?.policy === key ? offered.last.thresholds : offered.policies[key].thresholds;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
 from efficient_empathy.selection.stage import scan_for
 from efficient_empathy.studio.pages.lab.views import Views
+from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import look_records
 from efficient_empathy.studio.server.selections import (
@@ -140,8 +142,32 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name) or "run"
 
 
+KNOWN = ("policy", "decide", "half", "category", "base", "sort", "up", "right")
+"""What the page's address may have, besides `t.NAME` for each threshold."""
+
+
 def _page(studio: Studio, request: Request) -> Response:
-    return studio.render(request, "lab.html.j2", run=studio.run_name(request))
+    name, notes = studio.run_name(request), []
+    table = studio.tables.of(studio.runs.workspace(name))
+    not_yet = standing(table, "scores")
+    thresholds: list[str] = []
+    if not_yet is None:
+        with suppress(UserError):
+            thresholds = [f"t.{name}" for policy in policies_for(table).values() for name in policy.thresholds]
+            try:
+                choice_of(table, request.query_params)
+            except UserError as error:
+                notes.append(f"The address asks for what there is not: {error}. The page shows what it begins with.")
+    known = [*KNOWN, *dict.fromkeys(thresholds)]
+    return studio.render(
+        request,
+        "lab.html.j2",
+        run=name,
+        standing=not_yet,
+        known=known,
+        address_notes=notes,
+        as_it_begins=bool(notes),
+    )
 
 
 def _answer(studio: Studio, work: Any, request: Request) -> Response:

@@ -16,6 +16,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.observation import Cell, Frame, Observation, Observer, SeenJudgement
+from efficient_empathy.studio.pages.live.standing import is_waited_for
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.jobs import Jobs
 
@@ -173,7 +174,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     async def page(request: Request) -> Response:
         watches.of(studio.run(request))
-        return studio.render(request, "live.html.j2")
+        return studio.render(request, "live.html.j2", known=("right", "up"))
 
     async def events(request: Request) -> Response:
         watch = watches.of(studio.run(request))
@@ -191,6 +192,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
     return [
         Route("/live", page),
         Route("/api/live/events", events),
+        Route("/api/live/standing", lambda request: JSONResponse(is_waited_for(studio.run(request)))),
         Route("/api/live/stop", stop, methods=["POST"]),
         Route("/api/live/go-on", go_on, methods=["POST"]),
     ]

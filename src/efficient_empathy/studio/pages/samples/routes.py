@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
 from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
+from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.pages.samples.index import (
     CERTAINTY,
     CLIP,
@@ -159,7 +161,7 @@ class SampleData:
             search.go_on(SEARCH_SECONDS)
         pair = (query.get("right", ""), query.get("up", ""))
         axes, move, table = index.pair(*pair), move_of(query, index), index.table
-        parts = (table.scores, table.selection)
+        not_yet = standing(table, "scores", "selection")
         return {
             "samples": len(index.frame),
             "axes": [_axis(axis) for axis in index.axes],
@@ -171,7 +173,7 @@ class SampleData:
             "offered": [name for name in FACETS if len(index.values(name)) > 1],
             "looks": subset_looks(table),
             "move": move.sentence if move else "",
-            "notes": list(dict.fromkeys(f"{part.sentence}." for part in parts if part.sentence)),
+            "standing": asdict(not_yet) if not_yet else None,
             "search": search.progress() if search else None,
             **counts(index, filters, search, pair),
         }
@@ -244,7 +246,9 @@ def _page(studio: Studio, data: SampleData, request: Request) -> Response:
             notes = [
                 f"There is no sample {clip(sample, 40)} in this run: it may have been scored anew from other data."
             ]
-    return studio.render(request, "samples.html.j2", run=studio.run_name(request), known=[*KNOWN, *scores], notes=notes)
+    return studio.render(
+        request, "samples.html.j2", run=studio.run_name(request), known=[*KNOWN, *scores], address_notes=notes
+    )
 
 
 def _answer(

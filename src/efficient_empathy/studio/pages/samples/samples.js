@@ -104,13 +104,18 @@ async function refresh({ keep = false } = {}) {
   state.halt = false;
   $("samples").hidden = false;
   $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
-  fill($("notes"), ...about.notes.map((note) => h("p", { class: "notice" }, note)));
+  fill($("notes"), standing(about.standing));
   show(about, keep);
   await search(ticket);
   if (ticket !== state.ticket) return;
   $("list").setAttribute("aria-busy", "false");
   if (state.sample) await placeShown(ticket);
 }
+
+/** What is missing of the run, and where to do something about it. */
+const standing = (one) => one && h("div", { class: "notice" },
+  h("p", {}, h("strong", {}, one.title), `. ${one.sentence} `, h("a", { href: `/${one.page}?${new URLSearchParams({ run: RUN })}` }, one.action)),
+  h("details", { class: "small" }, h("summary", {}, "Details"), h("p", {}, `${one.details}.`)));
 
 /** Let the page say what the studio has counted. */
 function show(about, keep) {

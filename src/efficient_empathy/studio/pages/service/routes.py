@@ -48,7 +48,8 @@ def _page(studio: Studio, request: Request) -> Response:
     names = [*looks.subsets, *(record.subsets if record else ()), *(record.scales if record else ()), *views.LATENCY]
     looks = Looks.of(names, looks.otherwise or (record.otherwise if record else ""))
     return studio.render(
-        request, "service.html.j2", record=record, view=view, fault=fault, hours=hours, periods=views.PERIODS,
+        request, "service.html.j2", known=("hours",), record=record, view=view, fault=fault, hours=hours,
+        periods=views.PERIODS,
         address=lambda hours: "/service?" + urlencode({"run": name, "hours": hours}), looks=looks,
         palette=f"{studio.static.address(PALETTE)}?{query_of(looks)}", words=words, figures=figures, views=views,
         symbol=display_symbol, folder=studio.runs.workspace(name).root,

@@ -51,6 +51,7 @@ def _page(studio: Studio, request: Request) -> Response:
         return "/synthetic?" + urlencode({key: value for key, value in query.items() if value not in ("", None)})
 
     return studio.render(
-        request, "synthetic.html.j2", record=record, part=part, fault=fault, lacking=lacking[:CELLS],
+        request, "synthetic.html.j2", known=("fate", "generator", "page"), record=record, part=part, fault=fault,
+        lacking=lacking[:CELLS],
         more=max(0, len(lacking) - CELLS), address=address, words=words, kept=KEPT, folder=workspace.root,
     )  # fmt: skip
