@@ -137,7 +137,7 @@ def test_what_goes_wrong_is_told_in_words(served, browser, caplog) -> None:
     assert visit.page.get_by_role("heading").inner_text() == "There is no such page here."
     assert axe(visit.page) == []
     visit.page.get_by_role("link", name="To the runs").click()
-    visit.page.get_by_role("heading", name="5 runs").wait_for()
+    visit.page.get_by_role("heading", name="Runs", exact=True).wait_for()
 
 
 def test_static_files_are_kept_for_ever_under_a_name_that_changes_with_them(served) -> None:
