@@ -69,7 +69,7 @@ class Reading:
 
 
 def responders(runs: Iterable[tuple[str, Workspace]]) -> dict[str, Responder]:
-    """Everyone whose responses can be read, by key: each run's models, and where it has some the samples' own responses."""
+    """Everyone whose responses can be read, by key: each run's models, and its samples' own where there are any."""
     found = {}
     for run, workspace in runs:
         names = reply_names(workspace)
