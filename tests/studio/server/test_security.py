@@ -216,7 +216,7 @@ def test_a_browser_that_comes_with_the_token_is_let_in_and_the_address_forgets_i
         visits = [open_page(browser, own), open_page(browser, elsewhere)]
         visits[1].page.get_by_role("link").click()
         for visit in visits:
-            visit.page.get_by_role("heading", name="2 runs").wait_for()
+            visit.page.get_by_role("heading", name="Runs", exact=True).wait_for()
             assert visit.page.url == own.split("?")[0]
             assert visit.console == []
             assert visit.page.evaluate("document.cookie") == ""
