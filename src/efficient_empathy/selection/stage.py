@@ -32,7 +32,12 @@ from efficient_empathy.selection.policies import (
 )
 from efficient_empathy.selection.policies.conditions import number_text
 from efficient_empathy.selection.settings import SelectSettings
-from efficient_empathy.selection.synthetic import count_synthetic, excess_synthetic, limit_synthetic
+from efficient_empathy.selection.synthetic import (
+    count_synthetic,
+    excess_synthetic,
+    left_out_because,
+    limit_synthetic,
+)
 
 STAGE = SelectRecord.STAGE
 _SAMPLE = ("dialogue_id", "turn", "category", "split")
@@ -119,6 +124,30 @@ def subsets_of(rows: pl.LazyFrame, selector: Selector, synthetic_share: float | 
     frame = planned.select("sample_id", "split", "subset").collect(engine="streaming")
     excess = excess_synthetic(frame.lazy(), selector, synthetic_share)
     return frame["subset"].scatter(excess, selector.otherwise) if excess else frame["subset"], decided_on
+
+
+def renewed_selection(table: RunTable) -> pl.DataFrame | None:
+    """`subset`, `reason` and `p_SUBSET` of each row as `select` would write them now by the last selection's settings.
+
+    None unless that selection is out of date for nothing but people's corrections.
+    """
+    record = table.selecting
+    if record is None or not table.outdated:
+        return None
+    policy = policy_of_definition(record.policy)
+    decide: Any = record.decide or "auto"
+    selector = make_selector(policy, scales_of(table), decide=decide, seed=record.seed)
+    rows = scan_for(table, policy, ["split"])
+    plan = selector.plan(rows, selector.decides_on(rows)).with_columns(pl.col("subset").cast(pl.String))
+    odds = [name for subset in selector.subsets if (name := f"{ODDS}{subset}") in plan.collect_schema()]
+    frame = plan.select("sample_id", "split", "subset", "reason", *odds).collect(engine="streaming")
+    if record.synthetic_share is not None:
+        excess = excess_synthetic(frame.lazy(), selector, record.synthetic_share)
+        frame = frame.with_columns(
+            frame["subset"].scatter(excess, selector.otherwise),
+            frame["reason"].scatter(excess, left_out_because(record.synthetic_share)),
+        )
+    return frame.drop("sample_id", "split")
 
 
 def _select(workspace: Workspace, settings: SelectSettings, *, force: bool) -> SelectResult:

@@ -26,15 +26,19 @@ def limit_synthetic(assignments: Path, selector: Selector, share: float) -> None
     excess = excess_synthetic(rows, selector, share)
     if not excess:
         return
-    reason = f"left out: at most {number_text(100 * share)} % of a subset may be synthetic"
     is_excess = pl.col(_ROW).is_in(excess)
     schema = rows.collect_schema()
     changed = rows.with_row_index(_ROW).with_columns(
         pl.when(is_excess).then(pl.lit(value)).otherwise(pl.col(name).cast(pl.String)).cast(schema[name]).alias(name)
-        for name, value in (("subset", selector.otherwise), ("reason", reason))
+        for name, value in (("subset", selector.otherwise), ("reason", left_out_because(share)))
     )
     with atomic(assignments) as path:
         changed.drop(_ROW).sink_parquet(path, compression_level=1, engine="streaming")
+
+
+def left_out_because(share: float) -> str:
+    """The reason of a row that went."""
+    return f"left out: at most {number_text(100 * share)} % of a subset may be synthetic"
 
 
 def excess_synthetic(rows: pl.LazyFrame, selector: Selector, share: float) -> list[int]:

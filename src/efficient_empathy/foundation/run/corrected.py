@@ -18,8 +18,9 @@ CORRECTED_BY, TAGS, NOTE = "corrected_by", "tags", "note"
 DECIDING = (SET_SUBSET, SET_BECAUSE, SET_SCORES)
 """What a selection reads of them."""
 CORRECTION_COLUMNS = (*DECIDING, CORRECTED_BY, TAGS, NOTE)
+LISTS = (CORRECTED_BY, TAGS)
 _BETWEEN = "\n"
-"""Stands in no tag."""
+"""Stands in no tag and no name."""
 
 
 class CorrectedColumns:
@@ -42,7 +43,7 @@ class CorrectedColumns:
     def own(self, name: str) -> pl.Expr:
         """One of `CORRECTION_COLUMNS`."""
         column = _look_up(self._values(name), pl.String())
-        return column.str.split(_BETWEEN) if name == TAGS else column
+        return column.str.split(_BETWEEN) if name in LISTS else column
 
     def judged(self, name: str) -> pl.Expr:
         """A column of `scores.parquet` as it stands now; scores are null unless the row's state is ok."""
@@ -79,7 +80,7 @@ class CorrectedColumns:
             SET_SUBSET: lambda it: str(it.subset.value) if it.subset else None,
             SET_BECAUSE: lambda it: it.subset.text if it.subset else None,
             SET_SCORES: self._score_words,
-            CORRECTED_BY: lambda it: ", ".join(it.people),
+            CORRECTED_BY: lambda it: _BETWEEN.join(it.people),
             TAGS: lambda it: _BETWEEN.join(it.tags),
             NOTE: lambda it: str(it.note.value) if it.note else None,
         }

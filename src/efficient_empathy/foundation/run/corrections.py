@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError
 
@@ -169,6 +169,19 @@ class Corrections:
     def of(self, sample: str) -> list[Correction]:
         """What was said of one sample, oldest first, withdrawals among it."""
         return [one for one in self.history if sample in one.samples]
+
+    def left_of(self, one: Correction, sample: str) -> dict[str, Any]:
+        """What still stands of a correction for a sample: any of `scores`, `subset`, `tags`, `note`."""
+        it = self.standing.get(sample)
+        if it is None or one.withdraws is not None or sample in self.withdrawn.get(one.number, ()):
+            return {}
+        parts = {
+            "scores": {axis: score for axis, score in one.scores.items() if it.scores[axis].number == one.number},
+            "subset": one.subset if it.subset and it.subset.number == one.number else None,
+            "tags": [tag for tag in one.tags if tag in it.tags],
+            "note": one.note if it.note and it.note.number == one.number else None,
+        }
+        return {name: part for name, part in parts.items() if part}
 
     def count(self, present: Collection[str], fits: Mapping[str, tuple[int, int]]) -> CorrectionCounts:
         """Of the samples in `present`; `fits` has the rubric's axes, each with its lowest and highest score."""

@@ -70,17 +70,12 @@ def table_of(corrections: Corrections, axes: Sequence[str]) -> pl.DataFrame:
 
 
 def _row(corrections: Corrections, one: Correction, sample: str) -> dict[str, Any] | None:
-    it = corrections.standing.get(sample)
-    if it is None or one.withdraws is not None or sample in corrections.withdrawn.get(one.number, ()):
+    left = corrections.left_of(one, sample)
+    if not left:
         return None
-    scores = {axis: s for axis, s in one.scores.items() if it.scores[axis].number == one.number}
-    tags = [tag for tag in one.tags if tag in it.tags]
-    subset = one.subset if it.subset and it.subset.number == one.number else None
-    note = one.note if it.note and it.note.number == one.number else None
-    if not (scores or tags or subset or note):
-        return None
-    values = {"subset": subset, "tags": BETWEEN.join(tags) or None, "note": note, "by": one.by, "reason": one.reason}
-    return {"sample_id": sample, **scores, **values, "at": one.at, "number": one.number}
+    tags = BETWEEN.join(left.get("tags", ())) or None
+    values = {"subset": left.get("subset"), "tags": tags, "note": left.get("note"), "by": one.by, "reason": one.reason}
+    return {"sample_id": sample, **left.get("scores", {}), **values, "at": one.at, "number": one.number}
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:

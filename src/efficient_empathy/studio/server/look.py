@@ -53,10 +53,14 @@ def look_records(subsets: Sequence[str], otherwise: str) -> list[dict[str, str]]
 
 
 def subset_looks(table: RunTable) -> list[dict[str, str]]:
-    """How the subsets of a run's selection are drawn, with that of rows without scores; none without a selection."""
-    if not table.subsets:
+    """How the subsets of a run's selection are drawn, with that of rows without scores; none without a selection.
+
+    One that people's corrections have put out of date has its subsets all the same.
+    """
+    record = table.selecting if table.selection.current or table.outdated else None
+    if record is None:
         return []
-    looks = look_records(table.subsets, table.otherwise or "")
+    looks = look_records(tuple(record.subsets), record.otherwise)
     return [*looks, {"name": UNSCORED, "look": look(NEUTRAL), "letter": "–", "mark": "none"}]
 
 

@@ -14,13 +14,15 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.corrected import CORRECTED_BY, LISTS, TAGS
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.selection.stage import renewed_selection
 from efficient_empathy.studio.server.selections import UNCATEGORISED
 
-FACETS = ("subset", "category", "state", "split", "answered_by")
-"""The columns that a filter takes one value of."""
+FACETS = ("subset", "category", "state", "split", "answered_by", CORRECTED_BY, TAGS)
+"""The columns that a filter takes one value of; a sample may have several of `LISTS`."""
 NOT_JUDGED = "unjudged"
 DISAGREEMENT, CERTAINTY = "disagreement", "certainty"
 MOST_CELLS = 2601
@@ -43,6 +45,9 @@ def level_column(axis: str) -> str:
 class SampleIndex:
     """One row a sample, in the order of the run's table.
 
+    Where people have corrected samples since the last selection, `renewed` has what `select` would write now, and the
+    subsets are those.
+
     Columns: those of `FACETS` (null where the run does not have it), `score.AXIS` and `level.AXIS` for each axis of the
     rubric, `disagreement` where several judgements were pooled, `certainty` (the probability of the most probable
     subset) where the selection has probabilities.
@@ -50,6 +55,14 @@ class SampleIndex:
 
     table: RunTable
     frame: pl.DataFrame
+    renewed: pl.DataFrame | None = None
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """The subsets of the selection, without `unscored`; none where nothing was selected."""
+        if self.renewed is not None and self.table.selecting is not None:
+            return tuple(self.table.selecting.subsets)
+        return self.table.subsets
 
     @property
     def workspace(self) -> Workspace:
@@ -64,6 +77,8 @@ class SampleIndex:
     def values(self, facet: str) -> list[str]:
         """Every value of a column of `FACETS`, sorted."""
         kind = self.frame.schema[facet]
+        if facet in LISTS:
+            return self.frame[facet].drop_nulls().explode().unique().sort().to_list()
         return kind.categories.to_list() if isinstance(kind, pl.Enum) else []
 
     def pair(self, right: str, up: str) -> tuple[Axis, Axis | None] | None:
@@ -106,11 +121,15 @@ class Indexes:
 def make_index(table: RunTable) -> SampleIndex:
     """Read a run's columns, but for the texts; those of a part that is not current are left out."""
     table.require("samples")
-    odds = [c for c in table.columns if c.startswith(ODDS) and c.removeprefix(ODDS) in table.subsets]
     own = [c for c in (*FACETS, DISAGREEMENT) if c in table.columns]
+    odds = [c for c in table.columns if c.startswith(ODDS) and c.removeprefix(ODDS) in table.subsets]
     with readable(table.workspace.root):
         frame = table.scan([*own, *table.axis_names, *odds]).collect(engine="streaming")
-    columns = [pl.col(c) if c in own else pl.lit(None, pl.String).alias(c) for c in FACETS if c != "state"]
+        renewed = renewed_selection(table)
+    if renewed is not None:
+        own, odds = [*own, "subset"], [c for c in renewed.columns if c.startswith(ODDS)]
+        frame = pl.concat([frame, renewed.select("subset", *odds)], how="horizontal")
+    columns = [_or_null(c, c in own) for c in FACETS if c != "state"]
     state = pl.col("state").fill_null(NOT_JUDGED) if "state" in own else pl.lit(NOT_JUDGED)
     columns.append(state.alias("state"))
     for axis in table.axes:
@@ -121,7 +140,13 @@ def make_index(table: RunTable) -> SampleIndex:
     if odds:
         columns.append(pl.max_horizontal(pl.col(odds).cast(pl.Float32)).alias(CERTAINTY))
     rows = frame.select(columns).with_columns(pl.col("category").fill_null(UNCATEGORISED))
-    return SampleIndex(table, rows.with_columns(_as_enum(rows[name]) for name in FACETS).rechunk())
+    enums = (_as_enum(rows[name]) for name in FACETS if name not in LISTS)
+    return SampleIndex(table, rows.with_columns(enums).rechunk(), renewed)
+
+
+def _or_null(name: str, is_there: bool) -> pl.Expr:
+    kind = pl.List(pl.String) if name in LISTS else pl.String()
+    return pl.col(name) if is_there else pl.lit(None, kind).alias(name)
 
 
 def _as_enum(column: pl.Series) -> pl.Series:

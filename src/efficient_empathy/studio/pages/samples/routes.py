@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.figures.looks import Looks
+from efficient_empathy.foundation.run.corrected import LISTS
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -31,6 +32,8 @@ from efficient_empathy.scoring.ledger import Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.studio.pages.live.standing import standing
+from efficient_empathy.studio.pages.samples.corrections import correction_routes, people, said_of
+from efficient_empathy.studio.pages.samples.filters import filter_routes, saved_filters
 from efficient_empathy.studio.pages.samples.index import (
     CERTAINTY,
     CLIP,
@@ -132,6 +135,8 @@ def routes(studio: Studio) -> list[BaseRoute]:
     return [
         Route("/samples", partial(_page, studio, data)),
         *(Route(f"/api/samples/{name}", partial(_answer, studio, data, work)) for name, work in works.items()),
+        *correction_routes(studio, data),
+        *filter_routes(studio, data),
     ]
 
 
@@ -161,7 +166,7 @@ class SampleData:
             search.go_on(SEARCH_SECONDS)
         pair = (query.get("right", ""), query.get("up", ""))
         axes, move, table = index.pair(*pair), move_of(query, index), index.table
-        not_yet = standing(table, "scores", "selection")
+        not_yet = standing(table, "scores", *(() if table.outdated else ("selection",)))
         return {
             "samples": len(index.frame),
             "axes": [_axis(axis) for axis in index.axes],
@@ -170,8 +175,10 @@ class SampleData:
             "pooled": DISAGREEMENT in index.frame.columns,
             "certain": CERTAINTY in index.frame.columns,
             "orders": orders(index),
-            "offered": [name for name in FACETS if len(index.values(name)) > 1],
+            "offered": [name for name in FACETS if len(index.values(name)) > (name not in LISTS)],
             "looks": subset_looks(table),
+            "people": people(table),
+            "saved": saved_filters(index.workspace),
             "move": move.sentence if move else "",
             "standing": asdict(not_yet) if not_yet else None,
             "search": search.progress() if search else None,
@@ -208,8 +215,16 @@ class SampleData:
             "place": self._view(index, query).place(row),
             **_score_details(index, row),
             **_assignment(index, row),
+            "said": said_of(index.table, sample["sample_id"]),
             "rounds": rounds(index.workspace, sample["sample_id"]),
         }
+
+    def rows_shown(self, index: SampleIndex, query: Mapping[str, str]) -> list[int]:
+        """The numbers of all rows that pass the filters; a text is searched for to the end first."""
+        view = self._view(index, query)
+        while view.search and not view.search.ended:
+            view.search.go_on(SEARCH_SECONDS)
+        return view.page(0, len(index.frame))
 
     def turns(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
         """Earlier turns of a dialogue: those before the one at `end`."""
@@ -296,9 +311,14 @@ def _score_details(index: SampleIndex, row: int) -> Answer:
 def _assignment(index: SampleIndex, row: int) -> Answer:
     """Why one row is in its subset, and the probability of each."""
     table = index.table
-    odds = [name for name in table.columns if name.startswith(ODDS) and name.removeprefix(ODDS) in table.subsets]
-    values = _one(table, row, [*odds, *(["reason"] if "reason" in table.columns else [])])
-    odds_by_subset = {name.removeprefix(ODDS): values[name] for name in odds if values[name] is not None}
+    if index.renewed is not None:
+        values = index.renewed.row(row, named=True)
+    else:
+        odds = [name for name in table.columns if name.startswith(ODDS) and name.removeprefix(ODDS) in table.subsets]
+        values = _one(table, row, [*odds, *(["reason"] if "reason" in table.columns else [])])
+    odds_by_subset = {
+        name.removeprefix(ODDS): p for name, p in values.items() if name.startswith(ODDS) and p is not None
+    }
     return {"reason": values.get("reason") or "", "odds": odds_by_subset}
 
 

@@ -30,14 +30,15 @@ export function subsetSwatch(subset) {
 
 export const score = (x) => (Number.isInteger(x) ? `${x}` : format.decimal(x, 2));
 
-/** All of a sample as elements; its `axes` are [name, lowest, highest]. */
-export function detail(sample) {
+/** All of a sample as elements, `people` after its scores; its `axes` are [name, lowest, highest]. */
+export function detail(sample, people) {
   return [
     facts(sample),
     h("h3", {}, "Dialogue"),
     dialogue(sample),
     h("h3", {}, "Scores"),
     ...scores(sample),
+    ...people,
     h("h3", {}, "Judgements", sample.rounds.total ? h("span", { class: "quiet small" }, ` ${judgementsSummary(sample.rounds)}`) : ""),
     judgements(sample),
     links(sample),
@@ -110,7 +111,7 @@ function axisFigure(sample, axis, low, high) {
   const spread = sample.spreads?.[axis];
   return h("figure", { class: "axis-figure" },
     h("figcaption", {}, h("span", { class: "quiet" }, axis), " ", h("strong", {}, value === null ? "–" : score(value)),
-      h("span", { class: "quiet small" }, ` of ${score(high)}`, spread === undefined ? "" : ` ± ${format.decimal(spread, 2)}`)),
+      h("span", { class: "quiet small" }, ` of ${score(high)}`, spread === undefined ? "" : ` ± ${format.decimal(spread, 2)}`, sample.said.scores[axis] === undefined ? "" : " · set by a person")),
     bars(axis, value, low, high, table));
 }
 

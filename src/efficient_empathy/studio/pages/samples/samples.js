@@ -2,17 +2,20 @@
 
 import { AxisPair } from "./axis-pair.js";
 import { RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
+import { showAll, wireAll } from "./samples-all.js";
 import { detail, score, subsetSwatch, useLooks } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
 import { ScoreBrush } from "./samples-map.js";
+import { openForm, peopleMarks, peopleNote, peopleSection, wirePeople } from "./samples-people.js";
 import { beginning, highlight, marked } from "./samples-text.js";
 
-const SELECTS = ["subset", "category", "state", "split", "answered_by"];
+const SELECTS = ["subset", "category", "state", "split", "answered_by", "corrected_by", "tags"];
 const NUMBERS = ["apart", "p"];
 const MOVE = ["move", "policy", "decide", "from", "to"];
 const SCORE = "score.";
 const FAILURES = ["parse_error", "api_error", "refused"];
-const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge" };
+const ANY = { subset: "Any subset", category: "Any category", state: "Any state", split: "Any split", answered_by: "Any judge", corrected_by: "Corrected or not", tags: "With tags or without" };
+const SOME = { corrected_by: "corrected by anybody", tags: "with any tag" };
 const $ = (id) => document.getElementById(id);
 const HINT = $("detail-empty").textContent;
 const narrow = matchMedia("(max-width: 900px)");
@@ -27,7 +30,7 @@ const list = new VirtualList($("list"), {
     h("span", { class: "row-head" },
       row.subset && subsetSwatch(row.subset),
       row.subset && h("span", { class: "unseen" }, `${row.subset},`),
-      rowScores(row), h("span", { class: "quiet ellipsis" }, h("bdi", {}, marked(row.category ?? "")))),
+      rowScores(row), peopleMarks(row), h("span", { class: "quiet ellipsis" }, h("bdi", {}, marked(row.category ?? "")))),
     h("span", { class: "row-last quiet", dir: "auto" }, marked(row.last ?? "")),
     h("span", { class: "row-response", dir: "auto" }, marked(row.response || " "), row.length > 240 ? "…" : ""),
   ],
@@ -104,7 +107,7 @@ async function refresh({ keep = false } = {}) {
   state.halt = false;
   $("samples").hidden = false;
   $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
-  fill($("notes"), standing(about.standing));
+  fill($("notes"), peopleNote(about), standing(about.standing));
   show(about, keep);
   await search(ticket);
   if (ticket !== state.ticket) return;
@@ -124,6 +127,7 @@ function show(about, keep) {
   fillFilters(about);
   showFilters();
   showSearch();
+  showAll(about);
   showCount(); // first: a list that is hidden has no height to be laid out in
   list.reset(about.matching, { keep });
 }
@@ -202,7 +206,7 @@ function fillFilters(about) {
       if (failures || chosen === "failed") values.push(["failed", failures]);
     }
     if (chosen && !values.some(([value]) => value === chosen)) values.push([chosen, 0]);
-    const label = (value) => (value === "failed" ? "any failure" : name === "state" ? value.replace("_", " ") : value);
+    const label = (value) => (value === "*" ? SOME[name] : value === "failed" ? "any failure" : name === "state" ? value.replace("_", " ") : value);
     fill($(name), h("option", { value: "" }, ANY[name]),
       ...values.map(([value, n]) => h("option", { value }, `${beginning(label(value), 60)} (${format.count(n)})`)));
     $(name).closest("label").hidden = !about.offered.includes(name) && !chosen; // the same under all filters: nothing jumps
@@ -260,7 +264,7 @@ function showDetail(sample, focus) {
   const { activeElement } = document;
   const inside = $("detail").contains(activeElement);
   state.sample = sample;
-  fill($("detail"), detailHead(), ...detail(sample));
+  fill($("detail"), detailHead(), ...detail(sample, peopleSection(sample)));
   $("detail").scrollTop = 0;
   $("samples").classList.add("opened");
   if (narrow.matches) scrollTo(0, 0);
@@ -342,12 +346,30 @@ function handleKey(event) {
     if (narrow.matches && state.sample) close({ focus: false });
     $("filter-pane").open = true;
     $("q").select();
-  } else if (STEPS[event.key] && list.count) list.step(list.active + STEPS[event.key]);
+  } else if (event.key === "c" && state.sample) openForm(state.sample);
+  else if (STEPS[event.key] && list.count) list.step(list.active + STEPS[event.key]);
   else return;
   event.preventDefault();
 }
 
+/** Somebody has corrected samples, here: the list is read anew, and the sample that is open too. */
+async function corrected(answer, keepProblem = false) {
+  const problem = $("problem").textContent;
+  state.version = answer.version;
+  await refresh({ keep: true });
+  if (state.sample) await open({ sample: state.sample.sample_id, place: state.place }, { push: false, focus: false });
+  if (keepProblem) showProblem(problem);
+}
+
 function wire() {
+  wirePeople({ about: () => state.about, query: () => Object.fromEntries(address()), onchange: corrected });
+  wireAll({
+    about: () => state.about, query: () => Object.fromEntries(address()),
+    onfilter: (query) => {
+      $("q").value = query.get("q") ?? "";
+      change({ ...cleared([...set(), ...moveNames(), "sort", "order"]), ...Object.fromEntries(query) });
+    },
+  });
   $("move-clear").addEventListener("click", () => change(cleared(moveNames())));
   for (const name of SELECTS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));
   for (const name of NUMBERS) $(name).addEventListener("change", () => change({ [name]: $(name).value }));

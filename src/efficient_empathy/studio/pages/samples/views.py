@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.corrected import LISTS
 from efficient_empathy.selection.policies import display_symbol
 from efficient_empathy.selection.policies.conditions import number_text
 from efficient_empathy.studio.pages.samples.index import (
@@ -31,6 +32,8 @@ from efficient_empathy.studio.server.selections import Choice, Codes, Selections
 
 ANY_FAILURE = "failed"
 """The filter on `state` that takes every kind of failure."""
+ANY = "*"
+"""The filter on one of `LISTS` that takes whatever has any."""
 FAILURES = ("parse_error", "api_error", "refused")
 TEXT_LIMIT = 200
 """Characters of a text that is searched for."""
@@ -144,6 +147,8 @@ def move_of(query: Mapping[str, str], index: SampleIndex) -> Move | None:
 
 
 def _has(index: SampleIndex, name: str, value: str) -> pl.Expr:
+    if name in LISTS:
+        return pl.col(name).is_not_null() if value == ANY else pl.col(name).list.contains(value)
     names = index.values(name)
     values = [v for v in (FAILURES if name == "state" and value == ANY_FAILURE else (value,)) if v in names]
     return pl.any_horizontal(*(pl.col(name) == v for v in values)) if values else pl.lit(False)
@@ -266,9 +271,11 @@ def counts(index: SampleIndex, filters: Filters, search: Search | None, pair: tu
 
     facets = {}
     for name in FACETS:
-        sizes = but(name).group_by(name).len().drop_nulls()
+        rows = but(name).select(name).drop_nulls()
+        sizes = (rows.explode(name) if name in LISTS else rows).group_by(name).len().drop_nulls()
         largest = sizes.sort(pl.col("len"), pl.col(name).cast(pl.String), descending=[True, False]).head(NAMES_LIMIT)
-        facets[name] = [[value, count] for value, count in largest.iter_rows()]
+        every = [[ANY, len(rows)]] if name in LISTS and len(rows) else []
+        facets[name] = every + [[value, count] for value, count in largest.iter_rows()]
     cells: list[list[int]] = []
     if axes := index.pair(*pair):
         columns = [level_column(axis.name) for axis in axes if axis]

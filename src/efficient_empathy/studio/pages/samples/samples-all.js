@@ -1,0 +1,60 @@
+// What is done with all samples that pass the filters: kept as a filter by name, downloaded, corrected.
+
+import { READ_ONLY, RUN, api, announce, fill, h } from "./common.js";
+import { openForm } from "./samples-people.js";
+
+const place = document.getElementById("with-all");
+const NOT_A_FILTER = ["run", "sample", "right", "up"];
+let page = null;
+
+/** Wire the menu to the page: `about()`, `query()` (the filters as an object), `onfilter(query)`. */
+export function wireAll(hooks) {
+  page = hooks;
+}
+
+/** Draw the menu for what the studio says of the run. */
+export function showAll(about) {
+  const nothing = about.matching === 0;
+  const searching = Boolean(about.search && !about.search.ended);
+  const own = filters();
+  const file = (kind, name) => h("a", { class: "button", href: `/samples/export?${new URLSearchParams({ run: RUN, ...page.query(), as: kind })}`, download: "" }, name);
+  const saved = h("select", { "aria-label": "Saved filters", onchange: () => saved.value && page.onfilter(new URLSearchParams(saved.value)) },
+    h("option", { value: "" }, about.saved.length ? "Saved filters …" : "No saved filters"),
+    about.saved.map(([name, query]) => h("option", { value: query, selected: query === own }, name)));
+  saved.disabled = !about.saved.length;
+  const name = about.saved.find(([, query]) => query === own)?.[0];
+  fill(place, saved,
+    !READ_ONLY && (name
+      ? h("button", { type: "button", onclick: () => keep(name, null) }, "Drop this filter")
+      : h("button", { type: "button", disabled: !own, onclick: () => ask() }, "Save this filter")),
+    !nothing && !searching && [file("csv", "Download as CSV"), file("jsonl", "as JSON lines")],
+    !READ_ONLY && !nothing && h("button", { type: "button", disabled: searching, onclick: () => openForm() }, "Correct all …"));
+}
+
+/** The filters of the address, as they are kept. */
+function filters() {
+  const query = new URLSearchParams(location.search);
+  for (const one of NOT_A_FILTER) query.delete(one);
+  return query.toString();
+}
+
+function ask() {
+  const field = h("input", { type: "text", maxlength: 60, required: true, "aria-label": "The filter's name", placeholder: "its name" });
+  const form = h("form", { class: "group" }, field, h("button", { type: "submit", class: "primary" }, "Save"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    keep(field.value.trim(), filters());
+  });
+  form.addEventListener("keydown", (event) => { if (event.key === "Escape") showAll(page.about()); });
+  place.querySelector("button")?.replaceWith(form);
+  field.focus();
+}
+
+async function keep(name, query) {
+  const answer = await api("/api/samples/filters", { body: { name, query } }).catch(() => null);
+  if (!answer) return;
+  const about = page.about();
+  about.saved = answer.saved;
+  showAll(about);
+  announce(query === null ? `The filter ${name} was dropped.` : `The filter is kept as ${name}.`);
+}
