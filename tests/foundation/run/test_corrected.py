@@ -49,7 +49,7 @@ def test_a_score_of_a_person_stands_in_place_of_the_judges(run: Workspace) -> No
     assert frame["set_scores"].to_list() == [
         "warmth 9 set by ann: so kind", None, None, "warmth 9 set by ann: so kind; logic 0 set by bo",
     ]  # fmt: skip
-    assert frame["corrected_by"].to_list() == ["ann", None, None, "ann, bo"]
+    assert frame["corrected_by"].to_list() == [["ann"], None, None, ["ann", "bo"]]
     judged = RunTable(run, as_judged=True)
     assert judged.read(["warmth", "state"]).rows() == [(5, "ok"), (6, "ok"), (7, "ok"), (None, "refused")]
     assert "set_scores" not in judged.columns
