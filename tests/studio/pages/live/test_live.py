@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -267,6 +268,36 @@ def judged_run(folder: Path, scores: list[dict[str, float]]) -> Workspace:
     with Ledger(run.ledger) as ledger:
         ledger.record(spec, judged)
     return run
+
+
+def test_failures_are_counted_once_and_what_is_done_stays_done_while_they_are_asked_for_again(
+    tmp_path, browser
+) -> None:
+    """Seven samples failed twice; then a process goes on with them, and one is answered."""
+    samples = [numbered(i) for i in range(10)]
+    values = {axis: [None] * 7 + [5.0] * 3 for axis in ("sensibility", "rationality")}
+    run = write_run(
+        tmp_path / "run", samples, values, states=["parse_error"] * 7 + ["ok"] * 3, reasons=["no number"] * 10
+    )
+    judgement = Judgement("", "parse_error", "test", "0123", reason="no number", created_at=time.time())
+    with Ledger(run.ledger) as ledger:
+        ledger.record(SPEC, [replace(judgement, sample_id=sample.id) for sample in samples[:7]])
+    with serving([run.root], tmp_path) as served:
+        page = open_page(browser, f"{served.url}/live").page
+        failures = page.locator("#failures")
+        failures.get_by_text("7unreadable replies").wait_for()
+        assert failures.locator(".live-reasons .small").inner_text().startswith("7 samples, last ")
+        assert "7 more replies failed and were asked for again." in failures.inner_text()
+        page.locator("#done", has_text="10").wait_for()
+        told(run, written_at=time.time() + 5, counts={"total": 10, "done": 3, "done_at_start": 3})
+        page.locator("#left-note", has_text="7 samples to go").wait_for()
+        assert page.locator("#done").inner_text() == "10"
+        scores = {"sensibility": 4.0, "rationality": 4.0}
+        with Ledger(run.ledger) as ledger:
+            ledger.record(SPEC, [Judgement(samples[0].id, "ok", "test", "0123", scores)])
+        failures.get_by_text("6unreadable replies").wait_for()
+        assert (page.locator("#done").inner_text(), page.locator("#failed").inner_text()) == ("10", "6")
+        page.context.close()
 
 
 def test_the_pair_of_three_axes_is_chosen_as_on_the_page_of_thresholds(tmp_path, browser) -> None:

@@ -123,7 +123,7 @@ function showFigures(report) {
   const working = ["running", "stopping", "silent"].includes(report.condition);
   const failures = judgements(report) - report.ok;
   const total = working ? process.total : samples ?? process?.total ?? 0;
-  const done = working ? process.done : judgements(report);
+  const done = Math.max(judgements(report), working ? process.done : 0); // what failed stays done while it is asked for again
   const progress = $("progress");
   progress.max = Math.max(1, total);
   progress.value = Math.min(done, progress.max);
@@ -132,7 +132,7 @@ function showFigures(report) {
   put("rate", rate === null ? "–" : pace(rate),
     report.latency_s === null ? "" : `${format.decimal(report.latency_s, 2)} s a reply`);
   put("left", working && process.left_s !== null ? format.duration(process.left_s) : "–",
-    working && total > done ? `${format.plural(total - done, "sample")} to go` : "");
+    working && total > process.done ? `${format.plural(total - process.done, "sample")} to go` : "");
   const each = done > 0 ? report.cost_usd / done : 0;
   put("cost", format.dollars(report.cost_usd), working && each ? `about ${format.dollars(each * total)} in all`
     : report.tokens ? format.plural(report.tokens, "token") : "");
@@ -185,17 +185,17 @@ function showMap(axes) {
 
 function showFailures(report) {
   const kinds = Object.entries(report.failed).filter(([, n]) => n > 0);
-  if (!kinds.length && !report.reasons.length) {
-    fill($("failures"), h("p", { class: "quiet" }, report.ok ? "None so far." : "Nothing has been judged yet."));
-    return;
-  }
+  const failures = kinds.reduce((sum, [, n]) => sum + n, 0);
+  const others = report.reasons.reduce((rest, { count }) => rest - count, failures);
   fill($("failures"),
     kinds.length
       ? h("ul", { class: "live-kinds" }, kinds.map(([kind, n]) => h("li", {}, h("b", {}, format.count(n)), KINDS[kind] ?? kind)))
-      : h("p", { class: "quiet" }, "All that failed was answered later."),
-    h("ul", { class: "live-reasons", "aria-label": "Latest reasons" }, report.reasons.map((one) => h("li", {},
-      h("span", { class: "tag bad" }, one.state), h("span", {}, one.reason || "no reason given"),
-      h("span", { class: "quiet small" }, `${format.plural(one.count, "time")}, last ${clock(one.at)}`)))));
+      : h("p", { class: "quiet" }, report.ok ? "No sample is without a score." : "Nothing has been judged yet."),
+    kinds.length > 0 && h("ul", { class: "live-reasons", "aria-label": "Reasons" }, report.reasons.map((one) => h("li", {},
+      h("span", { class: "tag bad" }, one.state.replace("_", " ")), h("span", {}, one.reason || "no reason given"),
+      h("span", { class: "quiet small" }, `${format.plural(one.count, "sample")}, last ${clock(one.at)}`)))),
+    others > 0 && h("p", { class: "quiet small" }, `And ${format.plural(others, "sample")} for other reasons.`),
+    report.asked_again > 0 && h("p", { class: "quiet small" }, `${format.plural(report.asked_again, "more reply", "more replies")} failed and ${report.asked_again === 1 ? "was" : "were"} asked for again.`));
 }
 
 const clock = (s) => (s ? new Date(s * 1000).toLocaleTimeString("en-GB") : "–");

@@ -28,7 +28,6 @@ Cell = tuple[int, int, int, int]
 """The places of two of the rubric's axes, and a whole score on each; of one axis both are the same."""
 _STEP = 20_000
 _CLIP = 240
-_MOST_REASONS = 200
 
 
 class SeenJudgement(Part):
@@ -60,7 +59,7 @@ class SeenJudgement(Part):
 
 
 class FailureReason(Part):
-    """Why judgements failed, how many, and when the last one did."""
+    """Why samples have no good judgement, how many, and when the last one failed so."""
 
     state: str
     reason: str
@@ -93,6 +92,7 @@ class Frame(Part):
     ok: int
     failed: dict[str, int]
     reasons: tuple[FailureReason, ...]
+    asked_again: int
     axes: tuple[tuple[str, int, int], ...]
     """Of the map, upwards first, with their scales."""
     cost_usd: float
@@ -118,8 +118,9 @@ class JudgementCounts:
         self.tokens = 0
         self.timeline = Timeline()
         self._recent: deque[tuple[int, Judgement]] = deque(maxlen=RECENT)
-        self._failures: dict[str, str] = {}
-        self._reasons: dict[tuple[str, str], list[float]] = {}
+        self._failures: dict[str, tuple[str, str]] = {}
+        self._failed_judgements = 0
+        self._last_failure: dict[tuple[str, str], float] = {}
         self._latencies: deque[float] = deque(maxlen=200)
 
     def read(self, ledger: Ledger) -> bool:
@@ -131,18 +132,23 @@ class JudgementCounts:
 
     def failed(self) -> dict[str, int]:
         """Samples without a good judgement, by the state of the last one."""
-        return dict(Counter(self._failures.values()))
+        return dict(Counter(state for state, _ in self._failures.values()))
+
+    @property
+    def asked_again(self) -> int:
+        """Failed judgements that do not stand: they were answered later, or failed again."""
+        return self._failed_judgements - len(self._failures)
 
     def recent(self) -> tuple[SeenJudgement, ...]:
         """The last judgements, oldest first."""
         return tuple(SeenJudgement.of(number, judgement) for number, judgement in self._recent)
 
     def reasons(self) -> tuple[FailureReason, ...]:
-        """Why judgements failed, repaired ones included: the latest first."""
-        latest = sorted(self._reasons.items(), key=lambda item: -item[1][1])[:REASONS]
+        """Why the samples of `failed` have no good judgement: the latest first."""
+        counts = Counter(self._failures.values())
+        latest = sorted(counts, key=lambda one: -self._last_failure[one])[:REASONS]
         return tuple(
-            FailureReason(state=state, reason=reason, count=int(count), at=at)
-            for (state, reason), (count, at) in latest
+            FailureReason(state=one[0], reason=one[1], count=counts[one], at=self._last_failure[one]) for one in latest
         )
 
     def latency_s(self) -> float | None:
@@ -162,16 +168,11 @@ class JudgementCounts:
             self._failures.pop(judgement.sample_id, None)
             self._place(judgement)
         else:
-            self._failures[judgement.sample_id] = judgement.state
-            self._note(judgement)
+            failure = (judgement.state, judgement.reason[:_CLIP])
+            self._failures[judgement.sample_id] = failure
+            self._last_failure[failure] = judgement.created_at
+            self._failed_judgements += 1
         self._recent.append((number, judgement))
-
-    def _note(self, judgement: Judgement) -> None:
-        count = self._reasons.setdefault((judgement.state, judgement.reason[:_CLIP]), [0, 0.0])
-        count[0] += 1
-        count[1] = judgement.created_at
-        if len(self._reasons) > _MOST_REASONS:
-            del self._reasons[min(self._reasons, key=lambda key: self._reasons[key][1])]
 
     def _place(self, judgement: Judgement) -> None:
         if not self.axes:
@@ -237,6 +238,7 @@ class Observer:
             ok=counts.ok,
             failed=counts.failed(),
             reasons=counts.reasons(),
+            asked_again=counts.asked_again,
             axes=self._axes(record),
             cost_usd=cost_usd,
             requests=counts.requests,
