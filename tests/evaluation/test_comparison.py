@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from efficient_empathy.evaluation.comparison import choose_examples, compare, token_f1
+from efficient_empathy.evaluation.metric import MetricOptions
+from efficient_empathy.evaluation.metrics.texts import Texts
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.statistics.resampling import holm
 from fake_metrics import REFERENCES, Lengths, OfModel, contestant, three
@@ -20,6 +22,7 @@ def test_models_are_compared_with_intervals_and_tests() -> None:
         "better": "higher",
         "about": "Words of the reference that are said, in percent",
         "digits": 2,
+        "bounds": None,
     }
     for model in result.models:
         for figure in ("shared", "kinds", "length"):
@@ -127,3 +130,11 @@ def test_there_are_a_handful_and_the_seed_orders_equals() -> None:
 def test_models_that_say_the_same_have_no_examples() -> None:
     base, same, _ = three()
     assert choose_examples([base, same]) == ()
+
+
+def test_an_interval_of_a_share_stays_within_what_a_share_can_be() -> None:
+    """That of a jackknife is symmetric: of responses that nearly all differ it would go beyond 100 %."""
+    replies = [f"reply {min(i, 98)}" for i in range(100)]
+    (model,) = compare([contestant("moe", replies)], [Texts(MetricOptions())], resamples=200).models
+    low, high = model.intervals["unique"]
+    assert low < model.values["unique"] < high == 100.0

@@ -106,7 +106,11 @@ def compare(
                 label=one.label,
                 n=len(one.rows),
                 values={f: number(values[one.name][f]) for f in figures if f in values[one.name]},
-                intervals={f: _ends(replicates[one.name][f], confidence) for f in figures if f in replicates[one.name]},
+                intervals={
+                    f: _ends(replicates[one.name][f], confidence, figures[f].bounds)
+                    for f in figures
+                    if f in replicates[one.name]
+                },
                 commonest=commonest(one.rows) if TOP_REPLY in figures else {},
             )
             for one in contestants
@@ -126,7 +130,9 @@ def references_alone(metrics: Sequence[Metric], rows: pl.DataFrame) -> dict[str,
 def describe_figures(metrics: Sequence[Metric]) -> dict[str, MeasuredFigure]:
     """What the figures are, by their names."""
     return {
-        figure.name: MeasuredFigure(group=metric.name, better=figure.better, about=figure.about, digits=figure.digits)
+        figure.name: MeasuredFigure(
+            group=metric.name, better=figure.better, about=figure.about, digits=figure.digits, bounds=figure.bounds
+        )
         for metric in metrics
         for figure in metric.figures
     }
@@ -145,9 +151,14 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
-def _ends(figure: ReplicatedFigure, confidence: float) -> tuple[float, float] | None:
+def _ends(
+    figure: ReplicatedFigure, confidence: float, bounds: tuple[float, float] | None = None
+) -> tuple[float, float] | None:
+    """The interval, within `bounds`: that of a jackknife is symmetric, and would go beyond the highest share."""
     low, high = (number(end) for end in figure.interval(confidence))
-    return None if low is None or high is None else (low, high)
+    if low is None or high is None:
+        return None
+    return (max(low, bounds[0]), min(high, bounds[1])) if bounds else (low, high)
 
 
 def _measure(

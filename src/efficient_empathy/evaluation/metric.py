@@ -40,6 +40,13 @@ class Figure:
     about: str
     """One line: what is measured, with its source; shown under tables."""
     digits: int = 2
+    bounds: tuple[float, float] | None = None
+    """The lowest and the highest value that there can be, where it has such: no interval and no axis goes beyond."""
+
+
+def percent(name: str, better: Literal["higher", "lower", "neither"], about: str, digits: int = 2) -> Figure:
+    """A figure that is a share ×100."""
+    return Figure(name, better, about, digits, (0.0, 100.0))
 
 
 @dataclass(frozen=True)

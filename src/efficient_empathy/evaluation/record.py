@@ -16,6 +16,8 @@ class MeasuredFigure(Part):
     better: Literal["higher", "lower", "neither"] = "neither"
     about: str = ""
     digits: int = Field(default=2, ge=0, le=8)
+    bounds: tuple[float, float] | None = None
+    """The lowest and the highest value that there can be."""
 
 
 class TrainingCost(Part):

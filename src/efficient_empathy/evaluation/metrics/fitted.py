@@ -14,7 +14,7 @@ import polars as pl
 from efficient_empathy.evaluation.classifiers import Classifier, load
 from efficient_empathy.evaluation.classifiers.classifier import Fit
 from efficient_empathy.evaluation.classifiers.kinds import DIMENSIONS, kind_of
-from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
+from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values, percent
 from efficient_empathy.foundation.errors import UserError
 
 Ints = npt.NDArray[np.int64]
@@ -138,9 +138,9 @@ class Emotion(FittedMetric):
     name = "emotion"
     columns: Sequence[str] = ("category",)
     figures: Sequence[Figure] = (
-        Figure("emotion_match", "higher", "share ×100 of responses read as the same category as their reference"),
-        Figure("emotion_accuracy", "higher", "share ×100 of responses, read alone, given their dialogue's category"),
-        Figure("emotion_accuracy_reference", "neither", "the same of the references: the classifier's ceiling"),
+        percent("emotion_match", "higher", "share ×100 of responses read as the same category as their reference"),
+        percent("emotion_accuracy", "higher", "share ×100 of responses, read alone, given their dialogue's category"),
+        percent("emotion_accuracy_reference", "neither", "the same of the references: the classifier's ceiling"),
     )
     read_as = "texts"
 

@@ -10,7 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import CombinedCounts, Figure, Measured, MetricOptions, Sums, Tally, Values
+from efficient_empathy.evaluation.metric import (
+    CombinedCounts,
+    Figure,
+    Measured,
+    MetricOptions,
+    Sums,
+    Tally,
+    Values,
+    percent,
+)
 from efficient_empathy.evaluation.metrics.standard import Normaliser, bleu, f_measures, overlap
 from efficient_empathy.evaluation.metrics.texts import Distinct, DistinctCount, keys_of
 from efficient_empathy.evaluation.tokens import Encoder, Ragged, splitter
@@ -31,11 +40,11 @@ class Official:
     name = "official"
     columns: Sequence[str] = ()
     figures: Sequence[Figure] = (
-        Figure("cf1", "higher", f"token F1 over all rows ×100, {_SOURCE}"),
-        *(Figure(f"bleu{n}", "higher", f"corpus BLEU-{n} ×100, {_SOURCE}") for n in range(1, _ORDERS + 1)),
-        Figure("dist1", "higher", f"distinct words ÷ words ×100, {_SOURCE}; falls with N"),
-        Figure("dist2", "higher", f"distinct bigrams ÷ bigrams ×100, {_SOURCE}; falls with N"),
-        *(Figure(f"rouge{n}", "higher", f"mean ROUGE-{n} F1 ×100, {_SOURCE}") for n in ("1", "2", "L")),
+        percent("cf1", "higher", f"token F1 over all rows ×100, {_SOURCE}"),
+        *(percent(f"bleu{n}", "higher", f"corpus BLEU-{n} ×100, {_SOURCE}") for n in range(1, _ORDERS + 1)),
+        percent("dist1", "higher", f"distinct words ÷ words ×100, {_SOURCE}; falls with N"),
+        percent("dist2", "higher", f"distinct bigrams ÷ bigrams ×100, {_SOURCE}; falls with N"),
+        *(percent(f"rouge{n}", "higher", f"mean ROUGE-{n} F1 ×100, {_SOURCE}") for n in ("1", "2", "L")),
     )
 
     def __init__(self, options: MetricOptions) -> None:

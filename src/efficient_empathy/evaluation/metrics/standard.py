@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values
+from efficient_empathy.evaluation.metric import Figure, Measured, MetricOptions, Sums, Values, percent
 from efficient_empathy.evaluation.tokens import Ragged, Vocabulary
 from efficient_empathy.foundation.errors import missing_extra
 from efficient_empathy.foundation.statistics.measured import Floats
@@ -193,10 +193,10 @@ class Standard:
     name = "standard"
     columns: Sequence[str] = ()
     figures: Sequence[Figure] = (
-        Figure("sacrebleu", "higher", "BLEU-4 by sacrebleu with its defaults; the signature says which"),
-        Figure("multibleu", "higher", "BLEU-4 of words between blanks, as multi-bleu.perl -lc"),
+        percent("sacrebleu", "higher", "BLEU-4 by sacrebleu with its defaults; the signature says which"),
+        percent("multibleu", "higher", "BLEU-4 of words between blanks, as multi-bleu.perl -lc"),
         *(
-            Figure(f"{name}_score", "higher", f"mean {name} F1 ×100 by rouge-score with its defaults")
+            percent(f"{name}_score", "higher", f"mean {name} F1 ×100 by rouge-score with its defaults")
             for name in _ROUGE
         ),
     )

@@ -6,16 +6,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from efficient_empathy.evaluation.metric import Figure, Measured, Values, Weights
+from efficient_empathy.evaluation.metric import Measured, Values, Weights, percent
 from efficient_empathy.foundation.statistics.measured import Floats
 
 OPENING = 3
 """Words of an opening."""
 TOP_REPLY, TOP_OPENING, REUSED = "top_reply", "top_opening", "reused"
 FIGURES = (
-    Figure(TOP_REPLY, "lower", "the most frequent reply's share of all replies ×100; case and punctuation left out", 1),
-    Figure(TOP_OPENING, "lower", f"the most frequent opening's share ×100: the first {OPENING} words of a reply", 1),
-    Figure(REUSED, "lower", "replies ×100 that another dialogue got as well; rises with N", 1),
+    percent(
+        TOP_REPLY, "lower", "the most frequent reply's share of all replies ×100; case and punctuation left out", 1
+    ),
+    percent(TOP_OPENING, "lower", f"the most frequent opening's share ×100: the first {OPENING} words of a reply", 1),
+    percent(REUSED, "lower", "replies ×100 that another dialogue got as well; rises with N", 1),
 )
 _AT_ONCE = 2**24
 _WORDS = pl.col("prediction").str.to_lowercase().str.extract_all(r"[\w']+")

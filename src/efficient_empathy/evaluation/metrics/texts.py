@@ -20,6 +20,7 @@ from efficient_empathy.evaluation.metric import (
     Tally,
     Values,
     Weights,
+    percent,
 )
 from efficient_empathy.evaluation.metrics.stock import (
     FIGURES,
@@ -133,9 +134,9 @@ class Texts:
     name = "texts"
     columns: Sequence[str] = ()
     figures: Sequence[Figure] = (
-        Figure("unique", "higher", "different replies ÷ replies ×100, letter for letter; falls with N", digits=1),
+        percent("unique", "higher", "different replies ÷ replies ×100, letter for letter; falls with N", digits=1),
         Figure("words", "neither", "mean length of a reply in words between blanks", digits=1),
-        Figure("empty", "lower", "replies without a word ×100"),
+        percent("empty", "lower", "replies without a word ×100"),
         *FIGURES,
     )
     of_replies_alone = True

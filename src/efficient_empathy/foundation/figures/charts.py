@@ -21,6 +21,8 @@ _LEFT, _RIGHT, _TOP, _HIGH = 7.0, 99.0, 8, 190
 _LETTER = 0.07
 """The least share of a bar that has room for its subset's letter."""
 _ROW, _LABEL_CLIP = 42, 34
+_LINE, _TOGETHER = 16, 42
+"""The height of a line of text, and the characters of a name and its value that stand in one at any width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +188,19 @@ def dot_rows(
     format_value: Callable[[float], str],
     best: str = "best",
     reference: float | None = None,
+    bounds: tuple[float, float] | None = None,
 ) -> Markup:
-    """A dot a row; `best` is what the best ones are called, `reference` where a dashed line stands."""
-    span = extent([reference, *(v for row in rows for v in (row.value, *(row.interval or ())))])
-    across = Scale(*span, 1.5, 98.5)
-    base = _ROW * len(rows) + 8
+    """A dot a row; `best` is what the best ones are called, `reference` where a dashed line stands.
+
+    The axis does not go beyond `bounds`, the values that there can be. A value stands beside its name, or where they
+    are long below it, so that they never meet.
+    """
+    values = [reference, *(v for row in rows for v in (row.value, *(row.interval or ())))]
+    across = Scale(*extent(values, bounds=bounds), 1.5, 98.5)
+    texts = [_row_texts(row, format_value, best) for row in rows]
+    below = any(sum(map(len, one)) > _TOGETHER for one in texts)
+    tall = _ROW + _LINE * below
+    base = tall * len(rows) + 8
     ticks = across.ticks(5)
     parts = [
         f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="4" y2="{base}"/>'
@@ -201,9 +211,8 @@ def dot_rows(
         x = across(reference)
         parts.append(f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="4" y2="{base}"/>')
     sentences = []
-    for i, row in enumerate(rows):
-        between = f" ({format_value(row.interval[0])} to {format_value(row.interval[1])})" if row.interval else ""
-        parts += _row(row, _ROW * i, across, format_value(row.value), between, best)
+    for i, (row, (_, _, between)) in enumerate(zip(rows, texts, strict=True)):
+        parts += _row(row, tall * i, across, texts[i], below=below)
         sentences.append(f"{clip(row.name, 80)} {format_value(row.value)}{between}{f', the {best}' * row.best}")
     about = f"{'; '.join(sentences)}." if sentences else "No model has a value."
     label = escape(f"{title}. {about}")
@@ -213,12 +222,20 @@ def dot_rows(
     )
 
 
-def _row(row: Dot, top: int, across: Scale, value: str, between: str, best: str) -> Iterator[str]:
-    y = top + 30
+def _row_texts(row: Dot, format_value: Callable[[float], str], best: str) -> tuple[str, str, str]:
+    """The name of a row, its value, and its interval."""
+    between = f" ({format_value(row.interval[0])} to {format_value(row.interval[1])})" if row.interval else ""
+    name = row.name if len(row.name) <= _LABEL_CLIP else f"{row.name[: _LABEL_CLIP - 1]}…"
+    return clip(name), f"{f'{best}, ' * row.best}{format_value(row.value)}", between
+
+
+def _row(row: Dot, top: int, across: Scale, texts: tuple[str, str, str], *, below: bool) -> Iterator[str]:
+    name, value, between = texts
+    line = top + 17 + _LINE * below
+    y = line + 13
     yield f'<g class="row{" lowest" * row.best}"><title>{escape(clip(row.name, 80))}: {value}{between}</title>'
-    short = row.name if len(row.name) <= _LABEL_CLIP else f"{row.name[: _LABEL_CLIP - 1]}…"
-    yield f'<text class="model" x="0" y="{top + 17}">{escape(clip(short))}</text>'
-    yield f'<text class="measure" x="100%" y="{top + 17}">{f"{best}, " * row.best}{value}'
+    yield f'<text class="model" x="0" y="{top + 17}">{escape(name)}</text>'
+    yield f'<text class="measure{" below" * below}" x="{"0" if below else "100%"}" y="{line}">{value}'
     yield f'<tspan class="between">{between}</tspan></text>'
     if row.interval:
         low, high = (across(v) for v in row.interval)

@@ -55,12 +55,16 @@ def log_extent(values: Iterable[float]) -> tuple[float, float]:
     return min(numbers) / room, max(numbers) * room
 
 
-def extent(values: Iterable[float | None], margin: float = 0.05) -> tuple[float, float]:
-    """Lowest and highest of the finite values, with a margin; never empty."""
+def extent(
+    values: Iterable[float | None], margin: float = 0.05, bounds: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """Lowest and highest of the finite values, with a margin that does not go beyond `bounds`; never empty."""
     finite = [v for v in values if v is not None and math.isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     room = (high - low) * margin or max(abs(high) * margin, 1e-3)
-    return low - room, high + room
+    if bounds is None or not bounds[0] <= low <= high <= bounds[1]:
+        return low - room, high + room
+    return max(low - room, bounds[0]), min(high + room, bounds[1])
 
 
 def round_numbers(low: float, high: float, about: int) -> list[float]:

@@ -143,7 +143,8 @@ def _scatter(
     lines: Sequence[str],
 ) -> Markup:
     reference = efficiency.evaluation.reference(figure)
-    down = Scale(*extent(_values_of(points, reference), 0.08), _HEIGHT - _BOTTOM, _TOP)
+    bounds = efficiency.evaluation.figures[figure].bounds
+    down = Scale(*extent(_values_of(points, reference), 0.08, bounds), _HEIGHT - _BOTTOM, _TOP)
     parts = [*_frame(across, down, ticks, axis)]
     if reference is not None:
         parts.append(f'<path class="threshold" d="M{_LEFT} {down(reference):.1f}H{_WIDTH - _RIGHT}"/>')

@@ -127,7 +127,7 @@ def correlation_dots(record: AnalyticsRecord) -> list[tuple[str, str, Markup]]:
                 if one.axis == axis and one.kind in kinds and one.value is not None
             ][:MOST_DOTS]
             if rows:
-                picture = dot_rows(f"{title}, and {axis}", rows, lambda v: signed(v, 2), reference=0.0)
+                picture = dot_rows(f"{title}, and {axis}", rows, lambda v: signed(v, 2), reference=0.0, bounds=(-1, 1))
                 figures.append((axis, title, picture))
     return figures
 

@@ -69,6 +69,7 @@ class FigureRow:
     about: str
     better: str
     digits: int
+    bounds: tuple[float, float] | None
     values: tuple[Value, ...]
     numbers: tuple[float | None, ...]
     intervals: tuple[tuple[float, float] | None, ...]
@@ -156,7 +157,8 @@ def _row(name: str, look: MeasuredFigure, models: Sequence[Model]) -> FigureRow:
         model.record.intervals.get(name) if number is not None else None
         for model, number in zip(models, numbers, strict=True)
     )
-    return FigureRow(name, clip(look.about, 300), look.better, look.digits, tuple(values), numbers, intervals)
+    about = clip(look.about, 300)
+    return FigureRow(name, about, look.better, look.digits, look.bounds, tuple(values), numbers, intervals)
 
 
 def _baseline(model: Model) -> str:

@@ -309,7 +309,8 @@ def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, l
             for title, number, interval, value in zip(titles, row.numbers, row.intervals, row.values, strict=True)
             if number is not None
         ]
-        figures.append((row, dot_rows(f"{words.clip(name, 40)} by model", rows, words.fixed_format(row.digits))))
+        title, format_value = f"{words.clip(name, 40)} by model", words.fixed_format(row.digits)
+        figures.append((row, dot_rows(title, rows, format_value, bounds=row.bounds)))
     return figures
 
 
