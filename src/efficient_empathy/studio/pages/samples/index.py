@@ -175,15 +175,22 @@ class Texts:
         self._path = workspace.samples
         self._rows_at_once = _FEWEST
 
-    def previews(self, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """By row: `sample_id`, `turn`, the number of `turns`, and the beginnings of the last turn and the response."""
+    def previews(self, rows: Sequence[int], text: str = "") -> dict[int, dict[str, Any]]:
+        """By row: `sample_id`, `turn`, the number of `turns`, and the beginnings of the last turn and the response.
+
+        With a `text` that is searched for, the turn is the last that has it, and both begin shortly before it.
+        """
         last = pl.col("context").list.last().struct.field("text")
+        if text:
+            turns = pl.col("context").list.eval(pl.element().struct.field("text"))
+            hit = turns.list.eval(pl.element().filter(pl.element().str.contains(_pattern(text)))).list.last()
+            last = pl.coalesce(hit, last)
         columns: list[str | pl.Expr] = [
             "sample_id",
             "turn",
             pl.col("context").list.len().alias("turns"),
-            last.str.slice(0, PREVIEW).alias("last"),
-            pl.col("response").str.slice(0, PREVIEW),
+            _beginning(last, text).alias("last"),
+            _beginning(pl.col("response"), text).alias("response"),
             pl.col("response").str.len_chars().alias("length"),
         ]
         previews: dict[int, dict[str, Any]] = {}
@@ -221,7 +228,7 @@ class Texts:
     def matches(self, first: int, text: str) -> npt.NDArray[np.bool_]:
         """Look for `text` in the rows from `first` on, whatever its case: for some of them, whether they have it."""
         stop = min(first + self._rows_at_once, (first // _MOST + 1) * _MOST)  # not past a row group's end
-        pattern = f"(?i){pl.escape_regex(text)}"
+        pattern = _pattern(text)
         frame = self._read(first, stop - first, "context", "response")
         turns = frame.select("context").with_row_index("at").explode("context")
         texts = turns["context"].struct.field("text")
@@ -241,6 +248,23 @@ class Texts:
     def _read(self, first: int, count: int, *columns: str | pl.Expr) -> pl.DataFrame:
         with readable(self._path):
             return pl.scan_parquet(self._path, glob=False).slice(first, count).select(*columns).collect()
+
+
+BEFORE = 20
+"""Characters before what is searched for."""
+
+
+def _pattern(text: str) -> str:
+    return f"(?i){pl.escape_regex(text)}"
+
+
+def _beginning(column: pl.Expr, text: str) -> pl.Expr:
+    """The beginning of a text; of one that has what is searched for beyond its first words, what is around that."""
+    if not text:
+        return column.str.slice(0, PREVIEW)
+    at = column.str.extract(f"(?s)^(.*?)(?:{_pattern(text)})").str.len_chars().fill_null(0).cast(pl.Int64)
+    around = pl.concat_str(pl.lit("… "), column.str.slice(at - BEFORE, PREVIEW))
+    return pl.when(at > BEFORE + BEFORE // 2).then(around).otherwise(column.str.slice(0, PREVIEW))
 
 
 def clip_text(text: str, limit: int = CLIP) -> dict[str, Any]:

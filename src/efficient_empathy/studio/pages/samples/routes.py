@@ -3,8 +3,9 @@
 The address holds what is shown: `/samples?run=NAME` and any of `subset`, `category`, `state` (a state, `unjudged`, or
 `failed` for every kind of failure), `split`, `answered_by`, `score.AXIS` (whole scores, `6-10`), `apart` (the least
 disagreement of pooled judgements), `p` (the most probable subset less probable than that), `move` (what changes subset
-when a threshold moves, see `views.Filters.of`), `q` (a text), `sort` (`position`, `score.AXIS`, `disagreement`),
-`order` (`asc`, `desc`), `right` and `up` (the axes of the map), `sample` (the id of the one that is open).
+when a threshold moves, see `views.Filters.of`), `like` (the id of a sample that others are like), `q` (a text), `sort`
+(`position`, `score.AXIS`, `disagreement`), `order=desc`, `right` and `up` (the axes of the map), `sample` (the id of
+the one that is open).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -27,97 +29,24 @@ from efficient_empathy.foundation.run.corrected import LISTS
 from efficient_empathy.foundation.run.facts import Axis
 from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.scoring.judges.contract import Judgement, JudgeSpec
-from efficient_empathy.scoring.ledger import Ledger
-from efficient_empathy.scoring.panel import Panel
-from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.pages.samples.corrections import correction_routes, people, said_of
 from efficient_empathy.studio.pages.samples.filters import filter_routes, saved_filters
 from efficient_empathy.studio.pages.samples.index import (
     CERTAINTY,
-    CLIP,
     DISAGREEMENT,
     FACETS,
-    WHOLE,
     Indexes,
     SampleIndex,
     Texts,
-    clip_text,
     score_column,
 )
+from efficient_empathy.studio.pages.samples.rounds import reply, rounds
+from efficient_empathy.studio.pages.samples.similar import Neighbours, Reading
 from efficient_empathy.studio.pages.samples.views import Filters, View, Views, counts, move_of, orders
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import subset_looks
 from efficient_empathy.studio.server.selections import Selections, Tables
-
-ROUNDS = 100
-"""Judgements of one sample that are shown; the last ones."""
-
-
-def rounds(workspace: Workspace, sample_id: str) -> dict[str, Any]:
-    """A sample's judgements: `total`, the last of them as `judgements`, oldest first; `fault` if they cannot be read.
-
-    `counts` marks those that the run's scores are made from.
-    """
-    try:
-        history = _history(workspace, sample_id)
-        panel = _panel(workspace)
-    except UserError as error:
-        return {"total": 0, "judgements": [], "fault": f"{error}"}
-    counting = _counting(panel, history)
-    judgements = [_judgement(number, spec, j, counts=number in counting) for number, spec, j in history[-ROUNDS:]]
-    return {"total": len(history), "judgements": judgements, "fault": ""}
-
-
-def reply(workspace: Workspace, sample_id: str, number: int) -> str:
-    """The raw reply of one of a sample's judgements. Raises `UserError` where there is none of that number."""
-    for own, _, judgement in _history(workspace, sample_id):
-        if own == number:
-            return judgement.raw[:WHOLE]
-    raise UserError("the sample has no such judgement")
-
-
-def _history(workspace: Workspace, sample_id: str) -> list[tuple[int, JudgeSpec, Judgement]]:
-    if not workspace.ledger.exists():
-        return []
-    with Ledger(workspace.ledger, read_only=True) as ledger:
-        return ledger.history(sample_id)
-
-
-def _panel(workspace: Workspace) -> Panel | None:
-    record = workspace.stage(SCORE, ScoreRecord)
-    return record.panel if record else None
-
-
-def _counting(panel: Panel | None, history: list[tuple[int, JudgeSpec, Judgement]]) -> set[int]:
-    """The numbers of the judgements in the score: one ok judgement a spec, of which `first` takes the first judge's."""
-    if panel is None:
-        return set()
-    ok = {spec: number for number, spec, judgement in history if judgement.state == "ok"}
-    numbers = [ok[spec] for spec in panel.specs if spec in ok]
-    return set(numbers if panel.pools else numbers[:1])
-
-
-def _judgement(number: int, spec: JudgeSpec, judgement: Judgement, *, counts: bool) -> dict[str, Any]:
-    return {
-        "number": number,
-        "spec": str(spec),
-        "judge": judgement.judge,
-        "rubric": judgement.rubric,
-        "state": judgement.state,
-        "reason": clip_text(judgement.reason, CLIP)["text"],
-        "scores": dict(judgement.scores),
-        "probabilities": {axis: list(p) for axis, p in judgement.probabilities.items()},
-        "raw": clip_text(judgement.raw),
-        "tokens": [judgement.prompt_tokens, judgement.completion_tokens],
-        "cost_usd": judgement.cost_usd,
-        "seconds": judgement.latency_s,
-        "requests": judgement.requests,
-        "at": judgement.created_at,
-        "counts": counts,
-    }
-
 
 T = TypeVar("T")
 PAGE_LIMIT = 100
@@ -129,7 +58,7 @@ Answer = dict[str, Any]
 
 def routes(studio: Studio) -> list[BaseRoute]:
     """The page and its data."""
-    data = SampleData(studio.tables, studio.selections)
+    data = SampleData(studio.tables, studio.selections, studio.data_folder / "vectors")
     works = {"view": data.view, "rows": data.rows, "one": data.one, "turns": data.turns}
     works["text"] = data.text
     return [
@@ -146,10 +75,11 @@ class SampleData:
     All raise `UserError` for a query that means nothing, and where the run has no samples.
     """
 
-    def __init__(self, tables: Tables, selections: Selections) -> None:
+    def __init__(self, tables: Tables, selections: Selections, folder: Path | None = None) -> None:
         self.tables, self._selections = tables, selections
         self._indexes = Indexes()
         self._views = Views()
+        self._neighbours = Neighbours(folder) if folder else None
 
     def steady(self, workspace: Workspace, work: Callable[[SampleIndex], T]) -> T:
         """What `work` makes of the index of files that did not change meanwhile; see `Tables.steady`."""
@@ -177,6 +107,7 @@ class SampleData:
             "orders": orders(index),
             "offered": [name for name in FACETS if len(index.values(name)) > (name not in LISTS)],
             "looks": subset_looks(table),
+            "like": self._like(index, query),
             "people": people(table),
             "saved": saved_filters(index.workspace),
             "move": move.sentence if move else "",
@@ -189,7 +120,7 @@ class SampleData:
         """`limit` rows of the list from `offset` on."""
         view = self._view(index, query)
         numbers = view.page(_whole(query, "offset", 0), min(PAGE_LIMIT, _whole(query, "limit", PAGE_LIMIT)))
-        texts = Texts(index.workspace).previews(numbers)
+        texts = Texts(index.workspace).previews(numbers, query.get("q", "").strip())
         records = index.frame[numbers].to_dicts()
         rows = [
             {"row": n, **_short(row, index), **texts[n]} for n, row in zip(numbers, records, strict=True) if n in texts
@@ -197,7 +128,24 @@ class SampleData:
         return {"rows": rows}
 
     def _filters(self, index: SampleIndex, query: Mapping[str, str]) -> Filters:
-        return Filters.of(query, index, self._selections)
+        filters, near = Filters.of(query, index, self._selections), self._near(index, query)
+        return filters.near_to(near, index) if isinstance(near, list) else filters
+
+    def _near(self, index: SampleIndex, query: Mapping[str, str]) -> list[int] | Reading | None:
+        """The rows that are like the sample `like`, or how far the samples have been read for that; None without it."""
+        if not query.get("like") or self._neighbours is None:
+            return None
+        row = Texts(index.workspace).row_of(query["like"])
+        if row is None:
+            raise UserError(f"there is no sample {query['like'][:40]!r} in this run for others to be like")
+        return self._neighbours.of(index.table, row)
+
+    def _like(self, index: SampleIndex, query: Mapping[str, str]) -> Answer | None:
+        near = self._near(index, query)
+        if near is None:
+            return None
+        reading = near if isinstance(near, Reading) else Reading(share=1.0)
+        return {"ended": isinstance(near, list) or bool(reading.fault), "share": reading.share, "fault": reading.fault}
 
     def _view(self, index: SampleIndex, query: Mapping[str, str]) -> View:
         return self._views.of(index, self._filters(index, query))
@@ -247,7 +195,7 @@ class SampleData:
 
 KNOWN = (
     *FACETS, "score.", "apart", "p", "q", "sort", "order", "right", "up", "sample",
-    "move", "policy", "t.", "decide", "from", "to",
+    "move", "policy", "t.", "decide", "from", "to", "like",
 )  # fmt: skip
 """What the page's address may have."""
 

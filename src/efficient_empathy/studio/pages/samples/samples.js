@@ -7,6 +7,7 @@ import { detail, score, subsetSwatch, useLooks } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
 import { ScoreBrush } from "./samples-map.js";
 import { openForm, peopleMarks, peopleNote, peopleSection, wirePeople } from "./samples-people.js";
+import { likeButton, pause, showLike } from "./samples-similar.js";
 import { beginning, highlight, marked } from "./samples-text.js";
 
 const SELECTS = ["subset", "category", "state", "split", "answered_by", "corrected_by", "tags"];
@@ -60,7 +61,7 @@ function spanOf([axis, low, high]) {
 }
 const address = () => [...new URLSearchParams(location.search)].filter(([name]) => name !== "run" && name !== "sample");
 /** The names of the filters that are set; those of a move count as one. */
-const set = () => address().map(([name]) => name).filter((name) => ["q", "move", ...SELECTS, ...NUMBERS].includes(name) || name.startsWith(SCORE));
+const set = () => address().map(([name]) => name).filter((name) => ["q", "move", "like", ...SELECTS, ...NUMBERS].includes(name) || name.startsWith(SCORE));
 const cleared = (names) => Object.fromEntries(names.map((name) => [name, null]));
 const moveNames = () => [...MOVE, ...address().map(([name]) => name).filter((name) => name.startsWith("t."))];
 
@@ -110,6 +111,10 @@ async function refresh({ keep = false } = {}) {
   fill($("notes"), peopleNote(about), standing(about.standing));
   show(about, keep);
   await search(ticket);
+  while (ticket === state.ticket && state.about.like && !state.about.like.ended) {
+    await pause();
+    if (ticket === state.ticket) await askAgain(ticket);
+  }
   if (ticket !== state.ticket) return;
   $("list").setAttribute("aria-busy", "false");
   if (state.sample) await placeShown(ticket);
@@ -119,6 +124,13 @@ async function refresh({ keep = false } = {}) {
 const standing = (one) => one && h("div", { class: "notice" },
   h("p", {}, h("strong", {}, one.title), `. ${one.sentence} `, h("a", { href: `/${one.page}?${new URLSearchParams({ run: RUN })}` }, one.action)),
   h("details", { class: "small" }, h("summary", {}, "Details"), h("p", {}, `${one.details}.`)));
+
+/** Look again how far the studio has come. */
+async function askAgain(ticket) {
+  const about = await ask("view", {}, state.control.signal).catch(() => null);
+  if (ticket === state.ticket && about) show(about, true);
+  else state.about.like = null;
+}
 
 /** Let the page say what the studio has counted. */
 function show(about, keep) {
@@ -212,11 +224,12 @@ function fillFilters(about) {
     $(name).closest("label").hidden = !about.offered.includes(name) && !chosen; // the same under all filters: nothing jumps
   }
   fillScores(about);
+  showLike(about.like, { onopen: () => open({ sample: urlState.get("like") }), onclear: () => change({ like: null }) });
   $("move").hidden = !about.move;
   $("move").firstElementChild.textContent = about.move ? `Samples that ${about.move}.` : "";
   $("apart").closest("label").hidden = !about.pooled;
   $("p").closest("label").hidden = !about.certain;
-  fill($("sort"), ...about.orders.map((name) => h("option", { value: name }, `By ${name.replace(SCORE, "")}`)));
+  fill($("sort"), ...about.orders.map((name) => h("option", { value: name }, `By ${name === "position" && about.like ? "likeness" : name.replace(SCORE, "")}`)));
 }
 
 /** Let the controls say what the address says. */
@@ -264,7 +277,7 @@ function showDetail(sample, focus) {
   const { activeElement } = document;
   const inside = $("detail").contains(activeElement);
   state.sample = sample;
-  fill($("detail"), detailHead(), ...detail(sample, peopleSection(sample)));
+  fill($("detail"), detailHead(), ...detail(sample, [...peopleSection(sample), h("p", {}, likeButton(sample, (like) => change({ like, sort: null, order: null })))]));
   $("detail").scrollTop = 0;
   $("samples").classList.add("opened");
   if (narrow.matches) scrollTo(0, 0);

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -24,10 +23,10 @@ from efficient_empathy.studio.pages.samples.index import (
     DISAGREEMENT,
     FACETS,
     SampleIndex,
-    Texts,
     level_column,
     score_column,
 )
+from efficient_empathy.studio.pages.samples.search import Search
 from efficient_empathy.studio.server.selections import Choice, Codes, Selections, choice_of, number_of
 
 ANY_FAILURE = "failed"
@@ -88,7 +87,8 @@ class Filters:
 
     `spans` are axes with the lowest and the highest whole score; `apart` is the least disagreement of pooled
     judgements; `below` what the probability of the most probable subset must stay under; `moved` marks the samples of
-    `move`. `sort` is `position`, `disagreement` or `score.AXIS`.
+    `move`. `near` are the rows that are like one, nearest first: no others pass, and by position that is their order.
+    `sort` is `position`, `disagreement` or `score.AXIS`.
     """
 
     facets: tuple[tuple[str, str], ...] = ()
@@ -97,6 +97,7 @@ class Filters:
     below: float | None = None
     move: tuple[object, ...] | None = None
     move_rows: pl.Series | None = field(default=None, compare=False, repr=False)
+    near: tuple[int, ...] = ()
     text: str = ""
     sort: str = POSITION
     descending: bool = False
@@ -120,6 +121,13 @@ class Filters:
             sort=query.get("sort") or POSITION,
             descending=_is_descending(query),
         )
+
+    def near_to(self, rows: Sequence[int], index: SampleIndex) -> Filters:
+        """The same, and of all samples only these rows."""
+        mask = np.zeros(len(index.frame), np.bool_)
+        mask[np.asarray(rows, np.int64)] = True
+        mask &= np.ones_like(mask) if self.move_rows is None else self.move_rows.to_numpy()
+        return replace(self, near=tuple(rows), move_rows=pl.Series(mask))
 
     def condition(self, index: SampleIndex, *without: str) -> pl.Expr:
         """Whether a row of the index passes all but the filters named `without`; the text is no part of it."""
@@ -152,42 +160,6 @@ def _has(index: SampleIndex, name: str, value: str) -> pl.Expr:
     names = index.values(name)
     values = [v for v in (FAILURES if name == "state" and value == ANY_FAILURE else (value,)) if v in names]
     return pl.any_horizontal(*(pl.col(name) == v for v in values)) if values else pl.lit(False)
-
-
-class Search:
-    """Which of a run's samples have a text: found step by step in the order of the file, whatever the other filters."""
-
-    def __init__(self, index: SampleIndex, text: str) -> None:
-        self._texts, self._text = Texts(index.workspace), text
-        self._hits = np.zeros(len(index.frame), np.bool_)
-        self._lock = threading.Lock()
-        self.searched = 0
-        """Rows that have been looked at."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will be found."""
-        return self.searched == len(self._hits)
-
-    def go_on(self, seconds: float) -> None:
-        """Go on searching for so long, or to the end."""
-        until = time.monotonic() + seconds
-        with self._lock:
-            while not self.ended:
-                hits = self._texts.matches(self.searched, self._text)
-                self._hits[self.searched : self.searched + len(hits)] = hits
-                self.searched += len(hits)
-                if time.monotonic() >= until:
-                    return
-
-    @property
-    def hits(self) -> pl.Series:
-        """Whether each row has it, as far as is known."""
-        return pl.Series(self._hits.copy())
-
-    def progress(self) -> dict[str, Any]:
-        """How far it is: `searched` of `of` rows; `ended`."""
-        return {"searched": self.searched, "of": len(self._hits), "ended": self.ended}
 
 
 class View:
@@ -302,6 +274,8 @@ def _rows(index: SampleIndex, filters: Filters) -> Rows:
 def _in_order(index: SampleIndex, filters: Filters, rows: Rows) -> Rows:
     """Rows by what they are sorted by, and rows that tie or lack it in the order of the file."""
     if filters.sort == POSITION:
+        if filters.near:
+            rows = np.array([row for row in filters.near if row in set(rows.tolist())], np.uint32)
         return rows[::-1] if filters.descending else rows
     name, descending = filters.sort, filters.descending
     if name == DISAGREEMENT and DISAGREEMENT not in index.frame.columns:
