@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSett
 from efficient_empathy.dialogues.source import open_source
 
 _EXAMPLES = 3
+_TOLD_EVERY = 500
 _BAD_ROW_EXAMPLES = 20
 _CLIP = 200
 _CATEGORIES_SHOWN = 40
@@ -71,16 +73,20 @@ class Inspection:
     examples: list[Sample] = field(default_factory=list)
 
 
-def inspect_source(source: str | Path, reading: ReadingSettings | None = None) -> Inspection:
+def inspect_source(
+    source: str | Path, reading: ReadingSettings | None = None, tell: Callable[[int], None] | None = None
+) -> Inspection:
     """Read all of a source and count; bad rows are counted too, unless `reading` says that they stop it.
 
-    Holds 16 bytes per sample, however long it is.
+    Holds 16 bytes per sample, however long it is. `tell` is called with the number of samples so far, now and then.
     """
     dialogues = open_source(source, reading or InspectionSettings())
     inspection = Inspection(dialogues.format, dialogues.data_files, dialogues.skipped_files)
     ids, conversations, personal = DistinctCounter(), DistinctCounter(), PersonalCounter()
     for sample in dialogues:
         inspection.samples += 1
+        if tell is not None and inspection.samples % _TOLD_EVERY == 0:
+            tell(inspection.samples)
         personal.add(sample)
         ids.add(sample.id)
         conversations.add(sample.dialogue_id)

@@ -60,10 +60,11 @@ def test_a_data_team_goes_from_a_csv_to_downloaded_subsets_without_a_terminal(tm
         visit_url(browser, served.url) as visit,
     ):
         page = visit.page
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         begin(page, file)
-        page.locator("#reading-problem", has_text="Customer wrote").wait_for()
-        assert "--column" not in text_of(page)
+        page.locator("#guessed", has_text="“Customer wrote” as what the speaker wrote").wait_for()
+        page.locator("#price", has_text="20 different samples").wait_for()
+        text_of(page)
         assert page.locator("#columns [name=context]").input_value() == "Customer wrote"
         assert page.locator("#columns [name=response]").input_value() == "Coach wrote"
         page.locator("#columns [name=category]").select_option("Area")
@@ -118,7 +119,6 @@ def test_an_endpoint_is_asked_with_a_key_that_no_file_keeps(tmp_path, browser, m
         page = visit.page
         page.set_default_timeout(30_000)
         begin(page, write_csv(tmp_path, 1))
-        page.get_by_role("button", name="Read it so").click()
         page.locator("#price", has_text="5 different samples").wait_for()
         page.get_by_label("A model behind an OpenAI-compatible endpoint").check()
         page.locator("#price", has_text="Name the endpoint's model").wait_for()
@@ -152,7 +152,10 @@ def test_what_cannot_be_read_or_started_is_said_in_words(tmp_path) -> None:
         assert "nowhere.csv is not found" in seen["problem"]
         columns = {"context": "Customer wrote", "response": "Coach wrote"}
         plan = {"source": str(file), "reading": {"columns": columns}}
-        assert post("look", plan)[1]["inspection"]["samples"] == 20
+        assert [one["response"] for one in post("look", plan)[1]["examples"]] == [TALKS[i][1] for i in range(3)]
+        while not (counted := post("count", plan)[1])["inspection"]:
+            assert not counted["problem"]
+        assert (counted["samples"], counted["inspection"]["bad_rows"]) == (20, 1)
         for wrong, words in (
             ({"reading": {"encoding": "no-such"}}, "is no text encoding"),
             ({"judging": {"judge": "openai"}}, "name the endpoint's model"),

@@ -11,7 +11,9 @@ const COLUMNS = {
 };
 let source = "";
 let look = null;
+let seen = null;
 let asked = 0;
+let reckoned = 0;
 
 /** What the form says of how to read the source. */
 function reading() {
@@ -20,7 +22,7 @@ function reading() {
   for (const select of at("columns").querySelectorAll("select")) {
     if (!select.value) continue;
     if (select.name === "group_by") group = select.value;
-    else if (select.name === "messages" && look?.proposal?.columns?.dialogue === select.value) columns.dialogue = select.value;
+    else if (select.name === "messages" && look?.reading.columns.dialogue === select.value) columns.dialogue = select.value;
     else columns[select.name] = select.value;
   }
   return { columns, group_by: group, format: at("format").value, encoding: at("encoding").value.trim(), delimiter: at("delimiter").value, sheet: at("sheet").value.trim() };
@@ -64,50 +66,72 @@ async function examine(place, { name = "", again = false } = {}) {
   const number = (asked += 1);
   const read = again ? reading() : {};
   source = place;
+  seen = null;
   at("reading").hidden = false;
   at("looking").hidden = false;
-  for (const id of ["judging", "starting", "skip-field"]) at(id).hidden = true;
-  at("reading-problem").hidden = true;
+  at("looking").textContent = "Reading the beginning …";
+  for (const id of ["judging", "starting", "skip-field", "bad", "reading-problem", "guessed"]) at(id).hidden = true;
   fill(at("facts"));
   fill(at("examples"));
-  at("bad").hidden = true;
   try {
-    const seen = await api("/api/new/look", { body: { source, reading: read } });
+    look = await api("/api/new/look", { body: { source, reading: read } });
     if (number !== asked) return;
-    look = seen;
-    drawColumns(again ? read : null);
-    draw();
+    drawColumns();
+    drawExamples();
     if (!again) at("name").value = runName(name || place);
+    if (!look.problem) await count(number);
   } finally {
-    at("looking").hidden = true;
+    if (number === asked) at("looking").hidden = true;
   }
 }
 
-function draw() {
-  const { problem, inspection, proposal } = look;
-  at("reading-problem").hidden = !problem;
-  at("reading-problem").textContent = problem ? `It cannot be read so: ${withoutOptions(problem)}` : "";
-  at("mapping").open = Boolean(problem);
-  if (problem) {
-    announce("It cannot be read so.");
-    if (proposal) add(at("reading-problem"), " The columns below are set to what seems to be meant: press “Read it so”.");
-    return;
-  }
-  drawFacts(inspection);
-  fill(at("examples"), inspection.examples.map((one, i) => h("div", { class: "example small" },
+function drawExamples() {
+  const { problem, guessed, examples, reading: { columns } } = look;
+  showReadingProblem(problem);
+  if (problem) return;
+  at("guessed").hidden = !guessed;
+  at("guessed").textContent = guessed ? `Its format is none that is known. It was read with ${Object.entries(columns).map(([key, name]) => `“${name}” as ${(COLUMNS[key] ?? key).toLowerCase()}`).join(" and ")}: if that is wrong, choose other columns below.` : "";
+  fill(at("examples"), examples.map((one, i) => h("div", { class: "example small" },
     h("p", { class: "quiet" }, `Sample ${i + 1}${one.category ? `, ${one.category}` : ""}`),
     one.context.map((turn) => h("p", {}, h("strong", {}, turn.role === "speaker" ? "Speaker: " : "Listener: "), turn.text)),
     h("p", {}, h("strong", {}, "Response: "), one.response))));
   at("judging").hidden = false;
-  at("starting").hidden = false;
-  announce(`${format.plural(inspection.samples, "sample")} recognised.`);
-  reckon();
+}
+
+function showReadingProblem(problem) {
+  at("reading-problem").hidden = !problem;
+  at("reading-problem").textContent = problem ? `It cannot be read so: ${withoutOptions(problem)}` : "";
+  at("mapping").open = Boolean(problem);
+  if (problem) announce("It cannot be read so.");
 }
 
 /** The problem without the command line's options: the form has them. */
 const withoutOptions = (problem) => problem.replace(/: if that is the dialogue, pass .*$/, ".").replace(/: say which of them the dialogue is.*$/, ".");
 
-function drawFacts(seen) {
+/** Wait until all of it is counted, telling how far that is. */
+async function count(number) {
+  for (let pause = 50; ; pause = Math.min(2 * pause, 800)) {
+    const { samples, inspection, problem } = await api("/api/new/count", { body: { source, reading: reading() } });
+    if (number !== asked) return;
+    if (problem) {
+      showReadingProblem(problem);
+      return;
+    }
+    if (inspection) {
+      seen = inspection;
+      break;
+    }
+    at("looking").textContent = samples ? `Counting: ${format.plural(samples, "sample")} so far …` : "Counting …";
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    if (number !== asked) return;
+  }
+  drawFacts();
+  at("starting").hidden = false;
+  announce(`${format.plural(seen.samples, "sample")} recognised.`);
+  reckon();
+}
+
+function drawFacts() {
   const categories = Object.entries(seen.category_counts);
   const more = seen.categories > categories.length ? ", …" : "";
   const kinds = Object.entries(seen.personal_data).map(([kind, n]) => `${kind} ${format.count(n)}`).join(", ");
@@ -129,13 +153,13 @@ function drawFacts(seen) {
   }
 }
 
-/** The drop-downs of columns, set to what was read (or proposed). */
-function drawColumns(read) {
+/** The drop-downs of columns, set to what was read. */
+function drawColumns() {
   const names = Object.keys(look.columns);
-  const meant = read ?? { columns: look.problem ? (look.proposal?.columns ?? {}) : {}, group_by: look.problem ? (look.proposal?.group_by ?? "") : "" };
+  const { columns, group_by: group } = look.reading;
   at("columns").hidden = !names.length;
   fill(at("columns"), Object.entries(COLUMNS).map(([key, label]) => {
-    const value = key === "group_by" ? meant.group_by : key === "messages" ? (meant.columns.messages ?? meant.columns.conversations ?? meant.columns.dialogue) : meant.columns[key];
+    const value = key === "group_by" ? group : key === "messages" ? (columns.messages ?? columns.conversations ?? columns.dialogue) : columns[key];
     return h("label", { class: "field" }, h("span", {}, label),
       h("select", { name: key }, h("option", { value: "" }, "as its name says"), names.map((name) => h("option", { value: name, selected: name === value }, `${name} (${look.columns[name]})`))));
   }));
@@ -147,7 +171,7 @@ function runName(place) {
 }
 
 async function reckon() {
-  const number = (asked += 1);
+  const number = (reckoned += 1);
   at("price").textContent = "Working out price and time …";
   at("personal").hidden = true;
   if (judge() !== "distilled" && !at("model").value.trim()) {
@@ -159,10 +183,10 @@ async function reckon() {
     const { key, ...open } = judging();
     found = await api("/api/new/price", { body: { source, reading: reading(), judging: open } });
   } catch {
-    if (number === asked) at("price").textContent = "That could not be worked out; see above.";
+    if (number === reckoned) at("price").textContent = "That could not be worked out; see above.";
     return;
   }
-  if (number !== asked) return;
+  if (number !== reckoned) return;
   const { plan, seconds, basis } = found;
   const money = plan.requests === 0 ? "free" : plan.cost_usd === null ? `${format.plural(plan.requests, "request")}; the price of ${at("model").value.trim()} is not known here` : `${format.plural(plan.requests, "request")}, about ${format.dollars(plan.cost_usd)}, at most ${format.dollars(plan.max_cost_usd)}`;
   at("price").textContent = `${format.plural(plan.to_judge, "different sample")} to judge: ${money}, about ${format.duration(Math.max(1, seconds))} (${basis}).`;
@@ -174,8 +198,8 @@ async function reckon() {
 
 async function start(event) {
   event.preventDefault();
-  if (look?.inspection?.bad_rows && !at("skip").checked) {
-    showProblem(`${format.plural(look.inspection.bad_rows, "row carries", "rows carry")} no sample: tick “Leave these rows out”, or mend the file.`);
+  if (seen?.bad_rows && !at("skip").checked) {
+    showProblem(`${format.plural(seen.bad_rows, "row carries", "rows carry")} no sample: tick “Leave these rows out”, or mend the file.`);
     at("skip").focus();
     return;
   }

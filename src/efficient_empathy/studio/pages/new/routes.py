@@ -16,17 +16,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from efficient_empathy.dialogues import format_names, inspect_source, open_source
-from efficient_empathy.dialogues.columns import source_columns
-from efficient_empathy.dialogues.inspection import as_record
+from efficient_empathy.dialogues import format_names, open_source
 from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSettings
-from efficient_empathy.foundation.errors import UserError, mask
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.scoring.judges.registry import build_judge, settings_of
 from efficient_empathy.scoring.plan import plan
 from efficient_empathy.scoring.rubric import BUNDLED, Rubric
+from efficient_empathy.studio.pages.new.looking import Counting, first_look
 from efficient_empathy.studio.pages.new.uploads import PIECE_BYTES, Upload, Uploads
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
@@ -36,8 +35,6 @@ TRIED = 48
 """Samples that the embedded judge is timed on."""
 SECONDS_A_REQUEST = 1.5
 """What an answer of an endpoint is taken to need, where nobody knows."""
-_EXAMPLE_TEXT = 600
-_CATEGORIES = 30
 _SOURCE = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
@@ -117,8 +114,8 @@ class Start(Plan):
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
-    """`/new`, and by POST below `/api/new/`: `upload`, `piece`, `uploaded`, `look`, `price`, `start`."""
-    uploads = Uploads(studio.runs.folder)
+    """`/new`, and by POST below `/api/new/`: `upload`, `piece`, `uploaded`, `look`, `count`, `price`, `start`."""
+    uploads, counting = Uploads(studio.runs.folder), Counting()
 
     def page(request: Request) -> Response:
         return studio.render(
@@ -140,6 +137,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         post("piece", partial(_piece, uploads)),
         post("uploaded", partial(_uploaded, uploads)),
         post("look", lambda _, body: _look(read_body(Look, body))),
+        post("count", lambda _, body: _count(counting, read_body(Look, body))),
         post("price", lambda _, body: _price(read_body(Plan, body))),
         post("start", lambda _, body: _start(studio, read_body(Start, body))),
     ]
@@ -158,32 +156,12 @@ def _uploaded(uploads: Uploads, request: Request, content: bytes) -> dict[str, s
 
 
 def _look(look: Look) -> dict[str, Any]:
-    """What the source holds, or why it cannot be read, with its columns and how they may be meant."""
-    settings = look.reading.settings(on_bad_row="skip")
-    columns: dict[str, str] = {}
-    proposal = None
-    problem, inspection = "", None
-    try:
-        columns, proposal = source_columns(look.source, settings)
-        inspection = as_record(inspect_source(look.source, settings))
-    except UserError as error:
-        problem = f"{error}"
-    if inspection is not None:
-        inspection["category_counts"] = dict(islice(inspection["category_counts"].items(), _CATEGORIES))
-        inspection["examples"] = [_shortened(row) for row in inspection["examples"]]
-        if not inspection["samples"]:
-            problem = "no row of it carries a sample, which is a conversation with a reply"
-    return {
-        "problem": mask(problem),
-        "inspection": inspection,
-        "columns": columns,
-        "proposal": None if proposal is None else {"columns": proposal.columns, "group_by": proposal.group_by or ""},
-    }
+    return first_look(look.source, look.reading.settings(on_bad_row="skip"))
 
 
-def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
-    turns = [{"role": turn["role"], "text": turn["text"][:_EXAMPLE_TEXT]} for turn in row["context"]]
-    return {"context": turns, "response": row["response"][:_EXAMPLE_TEXT], "category": row["category"]}
+def _count(counting: Counting, look: Look) -> dict[str, Any]:
+    count = counting.of(look.model_dump_json(), look.source, look.reading.settings(on_bad_row="skip"))
+    return {"samples": count.samples, "inspection": count.record, "problem": count.problem}
 
 
 def _price(body: Plan) -> dict[str, Any]:
