@@ -99,7 +99,8 @@ def _endpoints(settings: StudioSettings) -> list[ChatEndpoint]:
 
     if settings.chat_url is None or settings.chat_model is None:
         return []
-    return [ChatEndpoint(settings.chat_model, EndpointOptions(settings.chat_url, settings.chat_key_env))]
+    options = EndpointOptions(settings.chat_url, settings.chat_key_env)
+    return [ChatEndpoint(settings.chat_model, options, settings.chat_max_cost)]
 
 
 def _url(host: str, port: int, token: str | None) -> str:

@@ -37,6 +37,8 @@ class StudioSettings(Settings):
     """Chat: the model's name there."""
     chat_key_env: str = "OPENAI_API_KEY"
     """Chat: the environment variable that holds the endpoint's key."""
+    chat_max_cost: float | None = Field(default=None, gt=0)
+    """Chat: US dollars that the endpoint's replies may cost in all, as long as the studio runs."""
 
     @field_validator("allowed_hosts")
     @classmethod

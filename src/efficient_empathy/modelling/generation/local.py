@@ -50,12 +50,22 @@ def encode(prompts: Sequence[Prompt], tokenizer: Any, name: str) -> list[list[in
 def encode_within(prompts: Sequence[Prompt], tokenizer: Any, name: str, room: int) -> list[list[int]]:
     """`encode`, with the oldest turns left out of prompts of more than `room` tokens; empty where none fits."""
     prompt_ids = encode(prompts, tokenizer, name)
-    for i, ids in enumerate(prompt_ids):
-        prompt = list(prompts[i])
-        while len(ids) > room and (prompt := without_oldest(prompt)):
-            (ids,) = encode([prompt], tokenizer, name)
-        prompt_ids[i] = ids if len(ids) <= room else []
-    return prompt_ids
+    return [
+        ids if len(ids) <= room else shortened(prompt, tokenizer, name, room)[0]
+        for prompt, ids in zip(prompts, prompt_ids, strict=True)
+    ]
+
+
+def shortened(prompt: Prompt, tokenizer: Any, name: str, room: int) -> tuple[list[int], int]:
+    """One prompt within `room` tokens, and how many of its oldest turns were left out; no tokens where none fits."""
+    kept = list(prompt)
+    (ids,) = encode([kept], tokenizer, name)
+    while len(ids) > room:
+        if not (rest := without_oldest(kept)):
+            return [], len(prompt)
+        kept = rest
+        (ids,) = encode([kept], tokenizer, name)
+    return ids, len(prompt) - len(kept)
 
 
 def room_for(window: int, new_tokens: int) -> int:

@@ -5,6 +5,7 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from efficient_empathy.studio.pages.chat.turns import (
     ChatEndpoint,
     ChatRequest,
     RatingRequest,
+    Turn,
     list_models,
     path_of,
     send,
@@ -167,6 +169,23 @@ def test_an_endpoint_that_fails_says_why_in_a_sentence_without_the_key(run, monk
     assert "tok-" not in message
 
 
+def test_a_budget_is_kept_over_all_calls_and_needs_a_price(run, monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    talk = Conversations()
+    with MisbehavingServer(ok("I hear you.", usage={"prompt_tokens": 10, "completion_tokens": 10})) as server:
+        one = replace(endpoint(server.url), max_cost=0.001)
+        found = [heard(run, asking("endpoint:gpt-4o"), one, talk=talk)["endpoint:gpt-4o"] for _ in range(12)]
+        unknown = ChatEndpoint("nobody-s-model", one.options, 1.0)
+        refused = heard(run, asking("endpoint:nobody-s-model"), unknown)["endpoint:nobody-s-model"]
+        count = len(server.requests)
+    done = [reply["done"]["spent_usd"] for reply in found if "done" in reply]
+    assert done == sorted(done)
+    assert 0 < done[-1] <= 0.001
+    assert "of the chat's budget of $0.001 only" in found[-1]["failed"]["message"]
+    assert "price of nobody-s-model is not known" in refused["failed"]["message"]
+    assert count == len(done)
+
+
 def test_an_endpoint_that_is_not_there_fails_alone(run) -> None:
     found = heard(run, asking("endpoint:gpt-4o", "base"), endpoint(refusing_url()))
     assert "failed" in found["endpoint:gpt-4o"]
@@ -228,6 +247,12 @@ def test_too_little_memory_and_any_other_failure_are_one_sentence(run, monkeypat
 
 
 def test_a_conversation_past_the_window_loses_its_oldest_turns_and_a_turn_that_is_too_long_says_so(run) -> None:
+    long = [Turn(role=role, text=f"{word} " * 260) for role, word in (("speaker", "a"), ("listener", "b"))]
+    asked = asking("base")
+    (ask,) = asked.asks
+    longer = asked.model_copy(update={"asks": [ask.model_copy(update={"context": [*long, *long, *ask.context]})]})
+    assert heard(run, asked)["base"]["done"]["left_out"] == 0
+    assert heard(run, longer)["base"]["done"]["left_out"] in (2, 4)
     assert "done" in heard(run, asking("base", text="word " * 900))["base"]
     assert "window" in heard(run, asking("base", text="\u00e9" * 7000))["base"]["failed"]["message"]
 
@@ -374,6 +399,14 @@ def test_the_page_talks_by_keyboard_alone_shows_hostile_text_as_text_and_sends_t
         lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
         assert [line["model"] for line in lines] == ["moe", "endpoint:gpt-4o"]
         assert [m["role"] for m in lines[0]["messages"]] == ["user", "assistant", "user", "assistant"]
+        said = page.locator("#conversation .text").all_inner_texts()
+        page.reload()
+        page.locator(".chat-turn").nth(1).get_by_role("button", name="Send these replies").wait_for()
+        page.get_by_text("Sent to rating.").first.wait_for()
+        assert page.locator("#conversation .text").all_inner_texts() == said
+        page.get_by_role("button", name="Clear").click()
+        page.reload()
+        page.get_by_text("Tell the models something").wait_for()
         assert visit.console == []
         assert all(one.startswith((url, f"blob:{url}")) for one in visit.requests)
 

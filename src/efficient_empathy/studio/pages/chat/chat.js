@@ -2,6 +2,7 @@
 
 import { READ_ONLY, RUN, add, announce, api, fill, format, h, showProblem, urlState } from "./common.js";
 import { colours, heatMap, numbers, summary, tokenSpan, underline } from "./chat-gates.js";
+import { keep, kept } from "./chat-memory.js";
 import { replies } from "./chat-stream.js";
 
 const MOST = 4; // models that are chosen at first
@@ -28,6 +29,11 @@ async function start() {
   experts = models.filter((model) => model.expert).map(({ name }) => name);
   showQueue(answer.queue);
   showModels();
+  for (const turn of kept()) {
+    turns.push(turn);
+    show(turn);
+  }
+  turns.forEach(after);
   busy(false);
 }
 
@@ -96,6 +102,7 @@ async function send(event) {
   for (const reply of turn.replies.values()) if (!["done", "failed"].includes(reply.state)) stopped(turn, reply);
   turn.choice ??= defaultChoice(turn);
   show(turn, true);
+  keep(turns);
   busy(false);
   announce("The replies are there.");
   if (document.activeElement === document.body || document.activeElement === $("stop")) $("message").focus();
@@ -169,6 +176,7 @@ function draw(turn, reply) {
   if (state === "failed") parts.push(h("p", { class: "failed" }, `No reply: ${reply.message}`));
   else parts.push(line);
   if (state === "done") parts.push(h("p", { class: "facts-line quiet small" }, factsLine(reply)));
+  if (reply.left_out) parts.push(h("p", { class: "notice small" }, `It did not see the ${reply.left_out === 1 ? "oldest turn" : `${format.count(reply.left_out)} oldest turns`}: the conversation is longer than what it can hold.`));
   if (spans?.length) {
     underline(spans, reply.tokens);
     const place = h("div", { class: "token-facts" }, h("p", { class: "quiet" }, "Point at a token, or move through them with the arrow keys."));
@@ -190,7 +198,7 @@ function factsLine(reply) {
   return [
     format.plural(reply.completion_tokens ?? reply.tokens.length, "token"),
     reply.seconds ? `${format.decimal(reply.seconds, 1)} s` : null,
-    reply.cost_usd ? format.dollars(reply.cost_usd) : null, how,
+    reply.cost_usd ? `${format.dollars(reply.cost_usd)}, ${format.dollars(reply.spent_usd)} since the studio began` : null, how,
   ].filter(Boolean).join(" · ");
 }
 
@@ -199,7 +207,10 @@ function goesOn(turn, reply) {
   const last = turn === turns.at(-1);
   return h("label", { class: "goes-on" }, h("input", {
     type: "radio", name: `goes-on-${turns.indexOf(turn)}`, checked: (turn.choice ?? defaultChoice(turn)) === reply.model, disabled: !last || !!running,
-    onchange: () => { turn.choice = reply.model; },
+    onchange: () => {
+      turn.choice = reply.model;
+      keep(turns);
+    },
   }), "goes on");
 }
 
@@ -222,6 +233,7 @@ async function rate(turn, answered) {
     const { is_new, queue } = await api("/api/chat/turns", { body });
     turn.note = is_new ? "Sent to rating." : "This turn was sent to rating before.";
     showQueue(queue);
+    keep(turns);
     announce(turn.note);
     after(turn);
   } catch { /* shown already */ }
@@ -262,6 +274,7 @@ function download() {
 function clear() {
   for (const turn of turns) turn.place.remove();
   turns = [];
+  keep(turns);
   $("empty").hidden = false;
   busy(false);
   $("message").focus();

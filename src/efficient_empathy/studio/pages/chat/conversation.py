@@ -9,6 +9,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,6 +125,7 @@ class Conversations:
     def __init__(self) -> None:
         self._models = LoadedModels()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="chat")
+        self._budget = Budget()
 
     async def replies(
         self, workspace: Workspace, endpoints: Sequence[ChatEndpoint], chat: ChatRequest
@@ -142,7 +144,7 @@ class Conversations:
         async def one(ask: Question) -> None:
             tell_about = _about(ask.model, tell)
             if ask.model in by_name:
-                await _guarded_call(_call(by_name[ask.model], ask, chat, tell_about), tell_about)
+                await _guarded_call(_call(by_name[ask.model], ask, chat, tell_about, self._budget), tell_about)
             else:
                 await loop.run_in_executor(self._thread, self._answer, workspace, ask, chat, tell_about, stop)
 
@@ -202,6 +204,7 @@ class Conversations:
                 "text": reply.text,
                 "finish": reply.finish,
                 "completion_tokens": reply.tokens,
+                "left_out": reply.left_out,
                 "seconds": round(time.monotonic() - began, 2),
                 "mean": reply.mean(),
                 "seed": seed if chat.temperature else None,
@@ -226,7 +229,35 @@ async def _guarded_call(call: Any, tell: Tell) -> None:
         tell("failed", {"message": f"the endpoint failed with {type(error).__name__}"})
 
 
-async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: Tell) -> None:
+class Budget:
+    """What the chat's endpoints have cost since the studio began, and what their calls in flight may cost."""
+
+    def __init__(self) -> None:
+        self.spent: defaultdict[str, float] = defaultdict(float)
+        self._reserved: defaultdict[str, float] = defaultdict(float)
+
+    def reserve(self, endpoint: ChatEndpoint, most_usd: float | None) -> float:
+        """Set aside what a call can cost at most. Raises `UserError` where that is more than the budget has left."""
+        if endpoint.max_cost is None:
+            return 0.0
+        if most_usd is None:
+            raise UserError(f"the price of {endpoint.model} is not known, so no budget can be kept: leave it out")
+        left = endpoint.max_cost - self.spent[endpoint.name] - self._reserved[endpoint.name]
+        if most_usd > left:
+            raise UserError(
+                f"of the chat's budget of ${endpoint.max_cost:g} only ${max(0.0, left):.4f} are left, and this reply "
+                f"can cost ${most_usd:.4f}: start the studio with a higher --chat-max-cost"
+            )
+        self._reserved[endpoint.name] += most_usd
+        return most_usd
+
+    def settle(self, endpoint: ChatEndpoint, reserved_usd: float, cost_usd: float) -> None:
+        """A call has ended, and what it has cost."""
+        self._reserved[endpoint.name] -= reserved_usd
+        self.spent[endpoint.name] += cost_usd
+
+
+async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: Tell, budget: Budget) -> None:
     """One reply of an endpoint, which comes whole: with the client's retries, its limits and its secrecy."""
     options = endpoint.options
     messages = PromptTemplate.load("chat").messages([turn.model_dump() for turn in ask.context])
@@ -243,13 +274,19 @@ async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: 
         max_attempts=2,
         patience_s=PATIENCE_S,
     ) as client:
+        most = client.estimate(messages, max_tokens=chat.max_tokens).max_cost_usd if client.price else None
+        reserved, cost = budget.reserve(endpoint, most), 0.0
         tell("loading", {})
         try:
-            completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=chat.temperature)
-        except CallFailed as failure:
-            if failure.declined != "temperature":
-                raise
-            completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=None)
+            try:
+                completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=chat.temperature)
+            except CallFailed as failure:
+                if failure.declined != "temperature":
+                    raise
+                completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=None)
+            cost = completion.cost_usd
+        finally:
+            budget.settle(endpoint, reserved, cost)
     text = completion.answer
     if completion.refusal is not None or not text:
         reason = completion.refusal or completion.finish_reason or "an empty one"
@@ -266,6 +303,7 @@ async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: 
             "seconds": seconds,
             "completion_tokens": completion.completion_tokens,
             "cost_usd": completion.cost_usd,
+            "spent_usd": budget.spent[endpoint.name],
             "mean": [],
             "seed": None,
         },

@@ -72,6 +72,8 @@ class SpokenReply:
     text: str = ""
     finish: Literal["stop", "length", "stopped"] = "stop"
     tokens: int = 0
+    left_out: int = 0
+    """The oldest turns that the model's window did not hold."""
     weights: list[list[list[float]]] = field(default_factory=list)
     """For each token one row a layer, in it one number an expert."""
 
@@ -95,15 +97,15 @@ def speak(
     stop: threading.Event,
 ) -> SpokenReply:
     """Let a `LocalGenerator` answer a prompt. Raises `UserError` for a prompt that its window does not hold."""
-    from efficient_empathy.modelling.generation.local import decode, encode_within, most_probable, room_for, sampling
+    from efficient_empathy.modelling.generation.local import decode, most_probable, room_for, sampling, shortened
 
     model, tokenizer, longest = speaker.model, speaker.tokenizer, speaker.settings.max_new_tokens
-    (ids,) = encode_within([prompt], tokenizer, speaker.name, room_for(speaker.window, longest))
+    ids, left_out = shortened(prompt, tokenizer, speaker.name, room_for(speaker.window, longest))
     if not ids:
         raise UserError(f"the conversation is longer than the model's window of {speaker.window:,} tokens: clear it")
     limit = min(longest, speaker.window - len(ids))
     pick = sampling([seed], limit, temperature, 1.0) if temperature else most_probable
-    reply, pieces = SpokenReply(), _Pieces(tokenizer)
+    reply, pieces = SpokenReply(left_out=left_out), _Pieces(tokenizer)
     with RouterWeights(model) as gates:
 
         def choose(logits: Any, rows: list[int], step: int) -> Any:

@@ -209,6 +209,8 @@ class ChatEndpoint:
 
     model: str
     options: EndpointOptions
+    max_cost: float | None = None
+    """US dollars that its replies may cost in all, as long as the studio runs."""
 
     @property
     def name(self) -> str:
