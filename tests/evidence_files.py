@@ -183,8 +183,10 @@ def write_tuning(
     return path
 
 
-def write_ratings(workspace: Workspace, *, models: Sequence[str] = ("base", "union", "moe"), **changed: object) -> Path:
-    """`ratings/results.json`: two raters on four dimensions, every pair compared."""
+def write_ratings(
+    workspace: Workspace, *, models: Sequence[str] = ("base", "union", "moe"), study: str = "main", **changed: object
+) -> Path:
+    """`ratings/main/results.json`: two raters on four dimensions, every pair compared."""
     agreement = {
         "fleiss_kappa": 0.21, "weighted_kappa": 0.48, "alpha_nominal": 0.2, "alpha_ordinal": 0.55,
         "alpha_interval": 0.53, "intervals": {"fleiss_kappa": [0.1, 0.31], "weighted_kappa": [None, None]},
@@ -192,6 +194,7 @@ def write_ratings(workspace: Workspace, *, models: Sequence[str] = ("base", "uni
     }  # fmt: skip
     likert = {
         dimension: {
+            "text": f"How much {dimension} does it have?", "scale": [1, 5],
             "models": [{"name": m, "mean": 2.9 + 0.4 * i + 0.1 * k, "interval": [2.7 + 0.4 * i, 3.3 + 0.4 * i], "n": 9}
                        for i, m in enumerate(models)],
             "agreement": agreement,
@@ -205,7 +208,7 @@ def write_ratings(workspace: Workspace, *, models: Sequence[str] = ("base", "uni
         for i, (a, b) in enumerate(pairs)
     ]  # fmt: skip
     record = {
-        "version": RatingsRecord.VERSION, "sheets": ["anna.xlsx", "ben.xlsx"],
+        "version": RatingsRecord.VERSION, "study": study, "sheets": ["anna.xlsx", "ben.xlsx"],
         "raters": [{"name": "anna", "rated_items": 60, "item_count": 60, "self_consistency": 0.8},
                    {"name": "ben", "rated_items": 31, "item_count": 60, "self_consistency": None}],
         "samples": 50, "likert": likert, "ab": ab, "ab_agreement": {"overall": agreement},
@@ -213,7 +216,7 @@ def write_ratings(workspace: Workspace, *, models: Sequence[str] = ("base", "uni
                     for i, m in enumerate(models)],
         "problems": ["ben left 29 of 60 items without an answer"], "confidence": 0.95,
     }  # fmt: skip
-    return write_json(workspace.ratings / "results.json", record | changed)
+    return write_json(workspace.ratings / study / "results.json", record | changed)
 
 
 def write_evidence(workspace: Workspace) -> Workspace:

@@ -10,6 +10,7 @@ import polars as pl
 
 from efficient_empathy.dialogues import Sample, Utterance
 from efficient_empathy.evaluation.ratings.design import TITLES, Material
+from efficient_empathy.evaluation.ratings.questions import Questionnaire, Task, load_questionnaire
 from efficient_empathy.evaluation.ratings.record import Item, Key
 from efficient_empathy.foundation.run.workspace import Workspace
 from scored_runs import write_run
@@ -22,6 +23,11 @@ RESPONSES = {
     "average": lambda i: f"@you: “I see” é 😀 {i}\x07",
 }
 QUALITY = {"moe": 5, "average": 3, "base": 2, "reference": 4}
+
+
+def asking(tasks: Sequence[Task] = ("likert", "ab"), name: str = "paper") -> Questionnaire:
+    """The questions of a bundled questionnaire for these tasks alone."""
+    return load_questionnaire(name).only(ratings="likert" in tasks, comparisons="ab" in tasks)
 
 
 def responded_run(

@@ -8,7 +8,10 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-SETUP = {"models": ["moe", "base"], "raters": ["ann", "bo"], "samples": 2}
+from efficient_empathy.evaluation.ratings.questions import Task
+from rated_runs import asking
+
+SETUP = {"name": "main", "models": ["moe", "base"], "raters": ["ann", "bo"], "samples": 2}
 
 
 class Asking:
@@ -64,6 +67,11 @@ class Annotator(Asking):
                 assert self.rate(task, name, value(task, name), f"{name}-{task['item']}")[0] == 200
                 sent += 1
         return sent
+
+
+def questions(tasks: Sequence[Task], name: str = "paper") -> dict[str, Any]:
+    """The questions of a bundled questionnaire for these tasks alone, as the form sends them."""
+    return asking(tasks, name).model_dump(mode="json")
 
 
 def set_up(url: str, **changed: Any) -> tuple[Asking, dict[str, Any]]:

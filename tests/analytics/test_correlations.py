@@ -108,12 +108,15 @@ def test_ratings_are_means_over_raters_without_repeats(make_run) -> None:
         ("bo", "ab", ids[1], ["moe"], "overall", 1.0, False),
     ]
     names = ["rater", "task", "sample_id", "models", "question", "value", "repeat"]
-    run.ratings.mkdir()
-    pl.DataFrame(rows, schema=names, orient="row").write_parquet(run.ratings / "ratings.parquet")
+    (run.ratings / "main").mkdir(parents=True)
+    pl.DataFrame(rows, schema=names, orient="row").write_parquet(run.ratings / "main" / "ratings.parquet")
     result = {one.name: one.values for one in outcomes(run, read_table(run))}
     assert list(result) == ["base: empathy", "moe: coherence", "moe: empathy"]
     assert result["moe: empathy"][0] == result["base: empathy"][0] == 3
     assert result["moe: coherence"][2] == 5
+    (run.ratings / "pilot").mkdir()
+    pl.DataFrame(rows[3:4], schema=names, orient="row").write_parquet(run.ratings / "pilot" / "ratings.parquet")
+    assert [one.name for one in outcomes(run, read_table(run))][2:] == ["moe: empathy (main)", "moe: coherence (pilot)"]
 
 
 def test_word_f1() -> None:

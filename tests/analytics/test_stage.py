@@ -54,10 +54,10 @@ def test_nothing_is_done_again_unless_something_changed(make_run) -> None:
     assert not analytics(run, AnalyticsSettings(resamples=21)).skipped
     select(run, alpha=8)
     assert not analytics(run, AnalyticsSettings(resamples=21)).skipped
-    run.ratings.mkdir()
+    (run.ratings / "main").mkdir(parents=True)
     schema = {"task": pl.String, "repeat": pl.Boolean, "models": pl.List(pl.String), "question": pl.String,
               "sample_id": pl.String, "value": pl.Float64}  # fmt: skip
-    pl.DataFrame(schema=schema).write_parquet(run.ratings / "ratings.parquet")
+    pl.DataFrame(schema=schema).write_parquet(run.ratings / "main" / "ratings.parquet")
     assert not analytics(run, AnalyticsSettings(resamples=21)).skipped
 
 

@@ -22,10 +22,10 @@ def test_sheets_go_out_and_come_back(tmp_path) -> None:
                 "--json")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["items"] == {"likert": 12, "ab": 6}
-    fill(out, Key.read(run.ratings / "key.json"))
+    fill(out, Key.read(run.ratings / "main" / "key.json"))
     done = call("read", "--run", run.root, out / "ann.xlsx", out / "bo.xlsx", "--resamples", 50, "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == json.loads((run.ratings / "results.json").read_text("utf-8"))
+    assert json.loads(done.stdout) == json.loads((run.ratings / "main" / "results.json").read_text("utf-8"))
     assert "moe against base (better): 12 won" in call("read", "--run", run.root, out, "--resamples", 0).stdout
 
 

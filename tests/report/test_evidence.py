@@ -24,7 +24,7 @@ SECTIONS = {
     "evaluation": (write_evaluation, "evaluation.json"),
     "sweep": (write_sweep, "sweep/sweep.json"),
     "tuning": (write_tuning, "tuning/tuning.json"),
-    "people": (write_ratings, "ratings/results.json"),
+    "people": (write_ratings, "ratings/main/results.json"),
 }
 MANY = MODELS | {
     "random": "One adapter on a random subset of the same size, drawn with the seed 1",

@@ -16,7 +16,8 @@ from efficient_empathy.analytics.record import Correlation, Interval
 from efficient_empathy.analytics.table import FEATURES, Codes, Mask, Table, words
 from efficient_empathy.dialogues import sample_id, scan_samples
 from efficient_empathy.evaluation.judging import evaluation_of
-from efficient_empathy.foundation.errors import error_context
+from efficient_empathy.evaluation.ratings.record import RATINGS, study_names
+from efficient_empathy.foundation.errors import error_context, shell
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats, Weights
 from efficient_empathy.foundation.statistics.resampling import replicate
@@ -172,8 +173,8 @@ def outcomes(workspace: Workspace, table: Table) -> list[Outcome]:
 def outcome_files(workspace: Workspace) -> list[Path]:
     """What outcomes are read from, as far as it is there."""
     generations = [workspace.generations / f"{name}.parquet" for name in reply_names(workspace)]
-    own = [workspace.ratings / "ratings.parquet", evaluation_of(workspace.root).ledger]
-    return [path for path in (*generations, *own) if path.exists()]
+    studies = [workspace.ratings / name / RATINGS for name in study_names(workspace)]
+    return [path for path in (*generations, *studies, evaluation_of(workspace.root).ledger) if path.exists()]
 
 
 def _metrics(workspace: Workspace, places: Mapping[str, int], size: int) -> Iterator[Outcome]:
@@ -239,18 +240,18 @@ def word_f1(predictions: list[str], references: list[str]) -> list[float]:
 
 
 def _ratings(workspace: Workspace, places: Mapping[str, int], size: int) -> Iterator[Outcome]:
-    """For each model and question the mean of people's ratings of a sample, without repeats."""
-    path = workspace.ratings / "ratings.parquet"
-    if not path.exists():
-        return
-    workspace.require(path, "ratings read")
-    with error_context(f"read {path}", "run `efficient-empathy ratings read` again"):
-        frame = pl.read_parquet(path, glob=False).filter((pl.col("task") == "likert") & ~pl.col("repeat"))
-    means = frame.explode("models").group_by("models", "question", "sample_id").agg(pl.col("value").mean())
-    for model, question in means.select("models", "question").unique().sort("models", "question").iter_rows():
-        values = np.full(size, np.nan)
-        for sample, value in means.filter(models=model, question=question).select("sample_id", "value").iter_rows():
-            if sample in places:
-                values[places[sample]] = value
-        if not np.isnan(values).all():
-            yield Outcome("rating", f"{model}: {question}", values)
+    """For each model and question the mean of people's ratings of a sample, without repeats; of every study."""
+    studies = [name for name in study_names(workspace) if (workspace.ratings / name / RATINGS).exists()]
+    for study in studies:
+        of_study = f" ({study})" if len(studies) > 1 else ""
+        path = workspace.require(workspace.ratings / study / RATINGS, f"ratings read --study {shell(study)}")
+        with error_context(f"read {path}", "run `efficient-empathy ratings read` again"):
+            frame = pl.read_parquet(path, glob=False).filter((pl.col("task") == "likert") & ~pl.col("repeat"))
+        means = frame.explode("models").group_by("models", "question", "sample_id").agg(pl.col("value").mean())
+        for model, question in means.select("models", "question").unique().sort("models", "question").iter_rows():
+            values = np.full(size, np.nan)
+            for sample, value in means.filter(models=model, question=question).select("sample_id", "value").iter_rows():
+                if sample in places:
+                    values[places[sample]] = value
+            if not np.isnan(values).all():
+                yield Outcome("rating", f"{model}: {question}{of_study}", values)

@@ -170,7 +170,8 @@ def sheets(
     ],
     settings: SheetSettings,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The sheets' folder; the run's ratings/sheets by default.")
+        Path | None,
+        typer.Option("-o", "--output", help="Sheets' folder; the run's ratings/STUDY/sheets by default."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite sheets, and put another key in place of the one that is there.")
@@ -187,7 +188,7 @@ def sheets(
     names = tuple(name.strip() for name in models.split(",") if name.strip())
     result = make_sheets(
         Workspace(run), names, settings.design(len(names)), output,
-        samples=settings.samples, format=settings.format, force=force,
+        study=settings.study, samples=settings.samples, format=settings.format, force=force,
     )  # fmt: skip
     show(result, as_json, sheets_summary(result))
 
@@ -205,10 +206,11 @@ def read(
 
     Example: efficient-empathy ratings read --run runs/mine sheets/*.xlsx
     """
-    from efficient_empathy.evaluation.ratings import read_sheets, results_summary
+    from efficient_empathy.evaluation.ratings import Key, read_sheets, results_summary
     from efficient_empathy.foundation.run.workspace import Workspace
 
-    result = read_sheets(Workspace(run), sheet, on_missing=settings.on_missing, how=how)
+    key = Key.read(settings.key) if settings.key else None
+    result = read_sheets(Workspace(run), sheet, study=settings.study, key=key, on_missing=settings.on_missing, how=how)
     show(result, as_json, results_summary(result))
 
 

@@ -20,7 +20,7 @@ from efficient_empathy.synthesis.settings import SynthesisSettings
 
 ORDER = (
     "read", "score", "refresh", "select", "synthesize", "prove", "sweep", "tune", "train", "mix", "generate",
-    "evaluate", "pairwise", "ratings", "analytics", "report",
+    "evaluate", "pairwise", "sheets", "ratings", "analytics", "report",
 )  # fmt: skip
 """The kinds of stages, each after what it reads."""
 Entry = Mapping[str, JsonValue]
@@ -40,8 +40,9 @@ def command_of(root: Path, stage: str, entry: Entry, scoring: Entry) -> str:
         return f"efficient-empathy {'cascade' if scoring.get('cascade') else 'score'} SOURCE {run}"
     if kind == "compare":
         return "efficient-empathy prompts compare A B"
-    if kind == "ratings":
-        return f"efficient-empathy ratings {'sheets' if name else 'read SHEETS'} {run}"
+    if kind in ("sheets", "ratings"):
+        command = "sheets" if kind == "sheets" else "read SHEETS"
+        return f"efficient-empathy ratings {command} {run} --study {shell(name)}"
     options = {
         "select": lambda: _policy(entry),
         "synthesize": lambda: _synthesis(entry),

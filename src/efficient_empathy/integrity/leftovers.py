@@ -31,7 +31,7 @@ def _leftover(workspace: Workspace, path: Path) -> tuple[str, str, str] | None:
     if is_leftover(path):
         return "", "is left over from a write that was killed", DELETE
     if path.name.startswith(".sheets-") and path.is_dir():
-        return "ratings:sheets", "is left over from sheets that were not finished", DELETE
+        return "sheets", "is left over from sheets that were not finished", DELETE
     if path.parent == workspace.experts and path.name.endswith(".machines"):
         return "", "is left over from a training on several machines that was killed", DELETE
     if path.parent.parent == workspace.root / "cluster":

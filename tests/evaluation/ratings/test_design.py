@@ -15,7 +15,7 @@ from efficient_empathy.evaluation.ratings.design import (
     shown_context,
 )
 from efficient_empathy.foundation.errors import UserError
-from rated_runs import RESPONSES, distinct, of, responded_run
+from rated_runs import RESPONSES, asking, distinct, of, responded_run
 
 texts = st.sampled_from(["one", "two", " one ", "=three", ""])
 
@@ -98,14 +98,40 @@ def test_one_response_of_two_models_is_rated_once_and_never_compared() -> None:
 
 
 def test_against_compares_with_one_model_alone() -> None:
-    sheets = design_sheets(distinct(4), Design(("ann",), ("ab",), against="moe", repeats=0))
+    sheets = design_sheets(distinct(4), Design(("ann",), asking(("ab",)), against="moe", repeats=0))
     pairs = {frozenset(m for group in row.key.sides for m in group) for row in sheets.rows["ann"]["ab"]}
     assert pairs == {frozenset(("moe", "base")), frozenset(("moe", "average"))}
 
 
 def test_what_a_sheet_cannot_hold_is_replaced_and_an_empty_response_shows() -> None:
-    rows = design_sheets(of({"a": ["bell\x07\r\nline"], "b": ["  "]}), Design(("ann",), ("likert",), repeats=0)).rows
+    rows = design_sheets(
+        of({"a": ["bell\x07\r\nline"], "b": ["  "]}), Design(("ann",), asking(("likert",)), repeats=0)
+    ).rows
     assert {row.responses[0] for row in rows["ann"]["likert"]} == {"bell�\nline", NO_RESPONSE}
+
+
+@given(st.integers(2, 9), st.integers(1, 9), st.integers(9, 40))
+@settings(deadline=None, max_examples=30)
+def test_with_an_overlap_everybody_has_as_much_as_anybody_and_shares_with_everybody(raters, overlap, samples) -> None:
+    overlap = min(overlap, raters)
+    names = tuple(f"r{i}" for i in range(raters))
+    sheets = design_sheets(distinct(samples), Design(names, overlap=overlap, repeats=0)).rows
+    own = {name: {row.key.sample_id for rows in sheets[name].values() for row in rows} for name in names}
+    assert all(sum(sample in of for of in own.values()) == overlap for sample in set().union(*own.values()))
+    assert len(set().union(*own.values())) == samples
+    sizes = [len(of) for of in own.values()]
+    assert max(sizes) - min(sizes) <= 1
+    if overlap > 1 and samples * overlap * (overlap - 1) >= 2 * raters * (raters - 1):
+        assert all(own[a] & own[b] for a in names for b in names)
+    for name in names:
+        assert {len(rows) for rows in sheets[name].values()} == {3 * len(own[name])}, "a sample goes whole to a rater"
+
+
+def test_an_overlap_that_leaves_a_rater_without_a_task_or_has_too_few_raters_is_told() -> None:
+    with pytest.raises(UserError, match="2 samples are too few for 5 raters with an overlap of 2: "):
+        design_sheets(distinct(2), Design(tuple(f"r{i}" for i in range(5)), overlap=2))
+    with pytest.raises(UserError, match="the overlap is 3, and there are 2 raters: take 1 to 2"):
+        design_sheets(distinct(4), Design(("ann", "bo"), overlap=3))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +139,7 @@ def test_what_a_sheet_cannot_hold_is_replaced_and_an_empty_response_shows() -> N
     [
         ({"a": ["x"], "b": ["y"]}, {"against": "c"}, "--against names 'c', which is none of --models a,b"),
         ({"a": ["x"]}, {}, "needs two models"),
-        ({"a": ["x"], "b": ["x"]}, {"tasks": ("ab",)}, "all responses are identical"),
+        ({"a": ["x"], "b": ["x"]}, {"questionnaire": asking(("ab",))}, "all responses are identical"),
     ],
 )
 def test_designs_that_ask_nothing(responses, design, said) -> None:
@@ -122,12 +148,10 @@ def test_designs_that_ask_nothing(responses, design, said) -> None:
 
 
 def test_the_columns_of_each_task() -> None:
-    assert layout_of("likert", ["better"]).columns == (
+    assert layout_of("likert", asking()).columns == (
         "item", "context", "response", "coherence", "empathy", "informativeness", "continuity", "comment"
     )  # fmt: skip
-    assert layout_of("ab", ["better"]).columns == ("item", "context", "left", "right", "better", "comment")
-    assert layout_of("likert", []).choices == ("1", "2", "3", "4", "5")
-    assert layout_of("ab", []).choices == ("left", "tie", "right")
+    assert layout_of("ab", asking()).columns == ("item", "context", "left", "right", "better", "comment")
 
 
 def test_samples_come_from_as_many_dialogues_as_can_be(tmp_path) -> None:

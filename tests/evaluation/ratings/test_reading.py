@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from efficient_empathy.evaluation.ratings.questions import load_questionnaire
 from efficient_empathy.evaluation.ratings.reading import (
     FilledRow,
     answers_to,
@@ -234,11 +235,11 @@ def test_a_workbook_is_known_by_its_content_and_its_other_sheets_do_not_matter(h
 
 @given(st.text(max_size=6))
 def test_a_cell_is_an_answer_missing_or_a_fault(text) -> None:
-    from efficient_empathy.evaluation.ratings.design import layout_of
     from efficient_empathy.evaluation.ratings.reading import _answer
 
-    assert _answer(text.strip(), layout_of("likert", [])) in ("", "1", "2", "3", "4", "5", None)
-    assert _answer(text.strip(), layout_of("ab", ["better"])) in ("", "left", "tie", "right", None)
+    asked = load_questionnaire()
+    assert _answer(text.strip(), asked.ratings[0]) in ("", "1", "2", "3", "4", "5", None)
+    assert _answer(text.strip(), asked.comparisons[0]) in ("", "left", "tie", "right", None)
 
 
 def item(shown, task="ab", sample="s1", repeat_of=None):
@@ -252,7 +253,8 @@ def filled(rater, name, known, **answers):
 @pytest.fixture
 def key():
     sheets = [SheetKey(rater=r, files=[], sha256="", items={}) for r in ("ann", "bo", "cy")]
-    return Key(seed=0, models=["moe", "base"], questions=["better"], dialogues={"s1": "d1", "s2": "d2"}, identical=[],
+    return Key(study="main", seed=0, models=["moe", "base"], questionnaire=load_questionnaire(),
+               dialogues={"s1": "d1", "s2": "d2"}, identical=[],
                sheets=sheets)  # fmt: skip
 
 

@@ -2,6 +2,7 @@ import stat
 
 import pytest
 
+from efficient_empathy.evaluation.ratings.questions import load_questionnaire
 from efficient_empathy.evaluation.ratings.record import Item, Key, SheetKey, fingerprint, write_key
 from efficient_empathy.foundation.errors import UserError
 
@@ -9,7 +10,15 @@ from efficient_empathy.foundation.errors import UserError
 def key(seed=0):
     item = Item(task="likert", sample_id="s", sides=[["moe"]], text=fingerprint(["a"]))
     sheet = SheetKey(rater="ann", files=["ann.xlsx"], sha256="0" * 64, items={"bcdfgh": item})
-    return Key(seed=seed, models=["moe"], questions=[], dialogues={"s": "d"}, identical=[], sheets=[sheet])
+    return Key(
+        study="main",
+        seed=seed,
+        models=["moe"],
+        questionnaire=load_questionnaire(),
+        dialogues={"s": "d"},
+        identical=[],
+        sheets=[sheet],
+    )
 
 
 def test_it_comes_back_as_it_was_and_is_the_owner_s_alone(tmp_path) -> None:

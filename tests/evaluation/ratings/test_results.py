@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
+from efficient_empathy.evaluation.ratings.questions import load_questionnaire
 from efficient_empathy.evaluation.ratings.reading import read_rows
 from efficient_empathy.evaluation.ratings.results import Resampling, results
 from efficient_empathy.foundation.statistics.agreement import fleiss_kappa
@@ -37,7 +37,7 @@ def rated(handed_out):
 
 def test_means_wins_and_the_ranking_find_what_raters_saw(rated) -> None:
     found, _ = rated(raters=("ann", "bo", "cy"), samples=12)
-    for dimension in DIMENSIONS:
+    for dimension in load_questionnaire().ratings:
         models = {one.name: one for one in found.likert[dimension.name].models}
         assert models["moe"].mean > models["average"].mean > models["base"].mean
         assert all(one.interval[0] <= one.mean <= one.interval[1] and one.n == 36 for one in models.values())
@@ -127,11 +127,11 @@ def test_identical_responses_are_ties_of_every_rater_and_said(rated, tmp_path) -
 
 
 def test_a_comparison_by_dimension_has_rows_of_each(rated) -> None:
-    found, key = rated(models=("moe", "base"), by_dimension=True, tasks=("ab",))
-    assert key.questions == [one.name for one in DIMENSIONS]
-    assert [row.question for row in found.ab] == key.questions
+    found, key = rated(models=("moe", "base"), questions="by-dimension", tasks=("ab",))
+    names = [one.name for one in load_questionnaire().ratings]
+    assert [row.question for row in found.ab] == [one.name for one in key.questionnaire.comparisons] == names
     assert found.likert == {}
-    assert {one.question for one in found.ranking} == set(key.questions)
+    assert {one.question for one in found.ranking} == set(names)
 
 
 def test_without_draws_there_are_no_intervals(rated) -> None:
@@ -153,3 +153,16 @@ def test_who_rated_half_and_who_not_at_all(rated) -> None:
     assert "bo left 19 of 38 items without an answer" in found.problems
     assert any("cy left 38 of 38 items without an answer" in one for one in found.problems)
     assert found.ab[0].win + found.ab[0].tie + found.ab[0].lose == 6
+
+
+def test_with_an_overlap_each_response_has_so_many_ratings_and_identical_ones_so_many_ties(rated, tmp_path) -> None:
+    same = {"moe": RESPONSES["moe"], "base": lambda i: RESPONSES["moe"](i) if i % 4 < 2 else RESPONSES["base"](i)}
+    run = responded_run(tmp_path / "same", responses=same)
+    found, key = rated(by_quality, models=("moe", "base"), run=run, samples=12, raters=("ann", "bo", "cy"), overlap=2)
+    assert [one.n for one in found.likert["empathy"].models] == [24, 24]
+    (row,) = found.ab
+    assert (row.identical, row.win, row.tie, row.lose) == (6, 12, 12, 0)
+    assert {len(one.raters) for one in key.identical} == {2}
+    assert found.likert["empathy"].agreement.raters == 3
+    assert found.likert["empathy"].agreement.alpha_ordinal == pytest.approx(1)
+    assert not found.problems or all("identical" in one or "same response" in one for one in found.problems)

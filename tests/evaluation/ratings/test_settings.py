@@ -29,7 +29,7 @@ def test_raters_are_a_count_or_names(raters, names) -> None:
     ],
 )
 def test_what_is_asked_depends_on_the_number_of_models(settings, models: int, tasks) -> None:
-    assert SheetSettings(**settings).design(models).tasks == tasks
+    assert SheetSettings(**settings).design(models).questionnaire.tasks == tasks
 
 
 def test_a_rating_without_a_question_or_a_rater_is_refused() -> None:

@@ -1,13 +1,31 @@
 import csv
+import random
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import openpyxl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from efficient_empathy.evaluation.ratings.sheets import LONGEST_CELL, Table, letter, read_csv, read_xlsx
+from efficient_empathy.evaluation.ratings.design import Design, design_sheets, layout_of
+from efficient_empathy.evaluation.ratings.questions import Question, Questionnaire, ScaleQuestion
+from efficient_empathy.evaluation.ratings.reading import read_rows
+from efficient_empathy.evaluation.ratings.record import Key, write_key
+from efficient_empathy.evaluation.ratings.sheets import (
+    LONGEST_CELL,
+    Table,
+    letter,
+    read_csv,
+    read_xlsx,
+    write_csv,
+    write_xlsx,
+)
+from efficient_empathy.evaluation.ratings.stage import key_of
 from efficient_empathy.foundation.errors import UserError
-from rated_runs import RESPONSES, fill, responded_run
+from efficient_empathy.foundation.run.workspace import Workspace
+from rated_runs import RESPONSES, distinct, fill, responded_run
 
 
 def test_places_are_named_as_spreadsheets_name_them() -> None:
@@ -71,12 +89,12 @@ def test_a_rater_finds_instructions_lists_and_cells_to_fill_in(handed_out) -> No
     assert [cell.value for cell in comparisons[1]] == ["item", "context", "left", "right", "better", "comment"]
     assert ratings.freeze_panes == comparisons.freeze_panes == "B2"
     rows = ratings.max_row
-    (ratings_list,), (comparisons_list,) = (
+    ratings_lists, comparisons_lists = (
         [(str(one.sqref), one.formula1) for one in sheet.data_validations.dataValidation]
         for sheet in (ratings, comparisons)
     )
-    assert ratings_list == (f"D2:G{rows}", '"1,2,3,4,5"')
-    assert comparisons_list == (f"E2:E{comparisons.max_row}", '"left,tie,right"')
+    assert ratings_lists == [(f"{column}2:{column}{rows}", '"1,2,3,4,5"') for column in "DEFG"]
+    assert comparisons_lists == [(f"E2:E{comparisons.max_row}", '"left,tie,right"')]
     assert ratings["B2"].alignment.wrap_text
     assert ratings["D2"].value is None
     assert rows - 1 == sum(one.task == "likert" for one in key.sheets[0].items.values())
@@ -123,3 +141,49 @@ def test_what_is_no_workbook(tmp_path) -> None:
     (tmp_path / "a.xlsx").write_bytes(b"PK but nothing else")
     with pytest.raises(UserError, match=r"a\.xlsx is not a workbook that can be read"):
         read_xlsx(tmp_path / "a.xlsx")
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=30).filter(
+    str.strip
+)
+names = st.from_regex(r"[A-Za-zé名ß][A-Za-z0-9é名_]{0,5}(?:[ -][A-Za-z0-9_]{1,4}){0,2}", fullmatch=True)
+scales = st.tuples(st.integers(0, 9), st.integers(1, 10)).filter(lambda ends: ends[0] < ends[1])
+scaled = st.builds(ScaleQuestion, name=names, text=words, scale=scales, low=words, high=words)
+questionnaires = st.tuples(
+    st.lists(scaled, max_size=4, unique_by=lambda one: one.name.casefold()),
+    st.lists(st.builds(Question, name=names, text=words), max_size=3, unique_by=lambda one: one.name.casefold()),
+    words,
+).filter(lambda parts: parts[0] or parts[1])
+
+
+@given(questionnaires, st.sampled_from(["csv", "xlsx"]), st.integers(1, 3), st.integers(0, 99))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_any_questions_go_out_and_their_answers_come_back(asked, kind, overlap, seed) -> None:
+    rng = random.Random(seed)
+    questionnaire = Questionnaire(ratings=asked[0], comparisons=asked[1], instructions=asked[2])
+    with TemporaryDirectory() as folder:
+        run = Workspace(Path(folder) / "run").create()
+        material = distinct(4, ("moe", "base"))
+        design = Design(("ann", "bo lee", "cy"), questionnaire, overlap=overlap, secret="fixed")
+        sheets = design_sheets(material, design)
+        key = key_of("own", material, design, sheets, kind)
+        write_key(key, run.ratings / "own")
+        assert Key.read(run.ratings / "own" / "key.json") == key
+        for rater, rows in sheets.rows.items():
+            layouts = [layout_of(task, questionnaire) for task in rows]
+            {"csv": write_csv, "xlsx": write_xlsx}[kind](Path(folder), rater, rows, layouts, ["Read this."])
+        written = {}
+
+        def answer(rater, item, question):
+            task = next(one for one in questionnaire.questions(item.task) if one.name == question)
+            value = rng.choice((*task.choices, ""))
+            written[rater, item.text, str(item.sides), item.repeat_of, question] = value
+            return value
+
+        fill(Path(folder), key, answer)
+        found = {
+            (row.rater, row.key.text, str(row.key.sides), row.key.repeat_of, name): row.answers.get(name, "")
+            for row in read_rows([Path(folder)], key).rows.values()
+            for name in (*row.answers, *row.missing)
+        }
+        assert found == written

@@ -18,9 +18,10 @@ from efficient_empathy.evaluation.ratings import (
     results_summary,
     sheets_summary,
 )
-from efficient_empathy.evaluation.ratings.record import Key
+from efficient_empathy.evaluation.ratings.record import Key, study_names
+from efficient_empathy.evaluation.ratings.stage import delete_study
 from efficient_empathy.foundation.errors import UserError
-from rated_runs import by_quality, fill, responded_run
+from rated_runs import asking, by_quality, fill, responded_run
 
 FEW = Resampling(resamples=50)
 
@@ -28,14 +29,14 @@ FEW = Resampling(resamples=50)
 def test_sheets_go_out_the_key_stays_and_what_was_made_is_told(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     made = make_sheets(run, ["moe", "base"], Design(("ann", "bo")), samples=5)
-    assert [path.name for path in sorted((run.ratings / "sheets").iterdir())] == ["ann.xlsx", "bo.xlsx"]
-    assert made.key == str(run.ratings / "key.json")
+    assert [path.name for path in sorted((run.ratings / "main" / "sheets").iterdir())] == ["ann.xlsx", "bo.xlsx"]
+    assert made.key == str(run.ratings / "main" / "key.json")
     assert made.items == {"likert": 10, "ab": 5}
     assert made.repeats == {"likert": 1, "ab": 1}
     told = sheets_summary(made)
     assert (
-        "Sheets for 2 raters, of 5 samples and 2 models: 10 ratings and 5 comparisons each, and 2 hidden repeats."
-        in told
+        "Study main: sheets for 2 raters, of 5 samples and 2 models: 10 ratings and 5 comparisons each. A rater has 17 "
+        "tasks, hidden repeats (2) among them." in told
     )
     assert "Hand out those files alone; the key stays here" in told
 
@@ -52,12 +53,12 @@ def sheet_of(run, folder, **design):
 def test_the_same_call_makes_the_same_sheets_again_and_in_another_run_others(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     sheet = sheet_of(run, tmp_path / "first")
-    key = (run.ratings / "key.json").read_bytes()
+    key = (run.ratings / "main" / "key.json").read_bytes()
     assert sheet_of(run, tmp_path / "again") == sheet
-    assert (run.ratings / "key.json").read_bytes() == key
+    assert (run.ratings / "main" / "key.json").read_bytes() == key
     other = responded_run(tmp_path / "other")
     assert sheet_of(other, tmp_path / "elsewhere") != sheet
-    keys = [Key.read(one.ratings / "key.json") for one in (run, other)]
+    keys = [Key.read(one.ratings / "main" / "key.json") for one in (run, other)]
     assert keys[0].sheets[0].items.keys().isdisjoint(keys[1].sheets[0].items)
     assert keys[0].dialogues == keys[1].dialogues, "what is rated is the seed's choice"
 
@@ -65,21 +66,21 @@ def test_the_same_call_makes_the_same_sheets_again_and_in_another_run_others(tmp
 def test_another_seed_has_another_secret_and_another_rater_changes_nobodys_sheet(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     sheet = sheet_of(run, tmp_path / "sheets")
-    first = Key.read(run.ratings / "key.json").secret
+    first = Key.read(run.ratings / "main" / "key.json").secret
     assert len(bytes.fromhex(first)) >= 16
     make_sheets(run, ["moe", "base"], Design(("bo", "ann")), tmp_path / "more", samples=5, format="csv", force=True)
     assert (tmp_path / "more" / "ann-ratings.csv").read_bytes() == sheet
     sheet_of(run, tmp_path / "sheets", seed=1)
-    assert Key.read(run.ratings / "key.json").secret != first
+    assert Key.read(run.ratings / "main" / "key.json").secret != first
 
 
 def test_the_secret_is_in_the_key_alone_which_its_owner_alone_may_read(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     for kind in ("csv", "xlsx"):
         make_sheets(run, ["moe", "base"], Design(("ann",)), tmp_path / kind, samples=5, format=kind, force=True)
-    secret = Key.read(run.ratings / "key.json").secret.encode()
+    secret = Key.read(run.ratings / "main" / "key.json").secret.encode()
     assert secret
-    assert stat.S_IMODE((run.ratings / "key.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((run.ratings / "main" / "key.json").stat().st_mode) == 0o600
     holders = [path.name for path in tmp_path.rglob("*") if path.is_file() and secret in contents(path)]
     assert set(holders) == {"key.json", "key-1.json"}
 
@@ -96,25 +97,25 @@ def test_sheets_whose_key_has_no_secret_yet_are_read_and_give_way_to_secret_ones
     run, folder, key = handed_out()
     content = json.loads(key.json_text())
     del content["secret"]
-    (run.ratings / "key.json").write_text(json.dumps(content))
-    run.keep("ratings:sheets", [run.ratings / "key.json"])
+    (run.ratings / "main" / "key.json").write_text(json.dumps(content))
+    run.keep("sheets:main", [run.ratings / "main" / "key.json"])
     fill(folder, key)
     assert read_sheets(run, [folder], how=FEW).samples == 6
     make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5, force=True)
-    assert Key.read(run.ratings / "key.json").secret
+    assert Key.read(run.ratings / "main" / "key.json").secret
 
 
 def test_neither_sheets_nor_their_key_are_overwritten(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5)
-    before = (run.ratings / "sheets" / "ann.xlsx").read_bytes()
+    before = (run.ratings / "main" / "sheets" / "ann.xlsx").read_bytes()
     with pytest.raises(UserError, match="is there already and may be filled in"):
         make_sheets(run, ["moe", "base"], Design(("ann",)), samples=5)
     with pytest.raises(UserError, match="belongs to other sheets"):
         make_sheets(run, ["moe", "base"], Design(("ann",), seed=1), tmp_path / "more", samples=5)
-    assert (run.ratings / "sheets" / "ann.xlsx").read_bytes() == before
+    assert (run.ratings / "main" / "sheets" / "ann.xlsx").read_bytes() == before
     make_sheets(run, ["moe", "base"], Design(("ann",), seed=1), samples=5, force=True)
-    assert (run.ratings / "key-1.json").exists()
+    assert (run.ratings / "main" / "key-1.json").exists()
 
 
 KILLED_BEFORE_THE_SECOND = """
@@ -137,11 +138,11 @@ make_sheets(Workspace(sys.argv[1]), ["moe", "base"], Design(("ann", "bo")), samp
 
 def test_killed_on_their_way_the_missing_sheets_are_made_beside_those_that_may_be_filled_in(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
-    folder = run.ratings / "sheets"
+    folder = run.ratings / "main" / "sheets"
     command = [sys.executable, "-c", KILLED_BEFORE_THE_SECOND, str(run.root), str(folder)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     (first,) = folder.glob("[!.]*")
-    before, key = first.read_bytes(), Key.read(run.ratings / "key.json")
+    before, key = first.read_bytes(), Key.read(run.ratings / "main" / "key.json")
     make_sheets(run, ["moe", "base"], Design(("ann", "bo")), samples=5)
     assert sorted(path.name for path in folder.iterdir()) == ["ann.xlsx", "bo.xlsx"]
     assert first.read_bytes() == before
@@ -152,21 +153,21 @@ def test_killed_on_their_way_the_missing_sheets_are_made_beside_those_that_may_b
 def test_sheets_never_lie_beside_the_key(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     with pytest.raises(UserError, match="is where the key is, which no rater may see"):
-        make_sheets(run, ["moe", "base"], Design(("ann",)), run.ratings)
+        make_sheets(run, ["moe", "base"], Design(("ann",)), run.ratings / "main")
 
 
-@pytest.mark.parametrize("name", ["../ann", "a b", "", "ann"])
+@pytest.mark.parametrize("name", ["../ann", "a  b", "", "ann"])
 def test_raters_have_names_that_files_can_have(tmp_path, name) -> None:
     with pytest.raises(UserError, match="a rater cannot be called"):
-        make_sheets(responded_run(tmp_path / "run"), ["moe"], Design(("ann", name), ("likert",)))
+        make_sheets(responded_run(tmp_path / "run"), ["moe"], Design(("ann", name), asking(("likert",))))
 
 
 def test_answers_come_in_as_results_and_as_rows(handed_out) -> None:
     run, folder, key = handed_out()
     fill(folder, key)
     found = read_sheets(run, [folder], how=FEW)
-    assert RatingsRecord.read(run.ratings / "results.json") == found
-    rows = pl.read_parquet(run.ratings / "ratings.parquet")
+    assert RatingsRecord.read(run.ratings / "main" / "results.json") == found
+    rows = pl.read_parquet(run.ratings / "main" / "ratings.parquet")
     assert len(rows) == sum(4 if item.task == "likert" else 1 for sheet in key.sheets for item in sheet.items.values())
     moe = rows.filter(pl.col("models").list.contains("moe"))
     assert set(moe.filter(pl.col("task") == "likert")["value"]) == {5.0}
@@ -202,7 +203,7 @@ def test_missing_answers_are_counted_or_stop_it(handed_out) -> None:
         UserError, match=r"ann-ratings\.csv, row 2: empathy is empty: fill it in, or use --on-missing skip"
     ):
         read_sheets(run, [folder], on_missing="fail", how=FEW)
-    assert not (run.ratings / "results.json").exists()
+    assert not (run.ratings / "main" / "results.json").exists()
     found = read_sheets(run, [folder], how=FEW)
     assert "ann left single cells empty: empathy 2" in found.problems
     assert sum(one.n for one in found.likert["empathy"].models) == 2 * 18 - 2
@@ -222,5 +223,42 @@ def test_a_folder_that_cannot_be_made(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file"):
-        make_sheets(run, ["moe"], Design(("ann",), ("likert",)), tmp_path / "file")
-    assert not (run.ratings / "key.json").exists()
+        make_sheets(run, ["moe"], Design(("ann",), asking(("likert",))), tmp_path / "file")
+    assert not (run.ratings / "main" / "key.json").exists()
+
+
+def test_two_studies_of_a_run_stand_beside_each_other(handed_out) -> None:
+    run, folder, key = handed_out()
+    _, pilot_folder, pilot = handed_out(run=run, study="pilot", questions="by-dimension", tasks=("ab",))
+    assert pilot.secret != key.secret
+    fill(folder, key)
+    fill(pilot_folder, pilot, lambda rater, item, question: "tie")
+    with pytest.raises(UserError, match="the run has the studies main, pilot: say with --study whose sheets these are"):
+        read_sheets(run, [folder], how=FEW)
+    first = read_sheets(run, [folder], study="main", how=FEW)
+    second = read_sheets(run, [pilot_folder], study="pilot", how=FEW)
+    assert (first.study, second.study) == ("main", "pilot")
+    assert RatingsRecord.read(run.ratings / "main" / "results.json") == first
+    assert {row.tie for row in second.ab} == {12}
+    assert set(run.manifest().stages) >= {"ratings:main", "ratings:pilot", "sheets:main", "sheets:pilot"}
+    with pytest.raises(UserError, match=r"other.key\.json is missing \(there are main, pilot\)"):
+        read_sheets(run, [folder], study="other", how=FEW)
+    delete_study(run, "pilot")
+    assert study_names(run) == ["main"]
+    assert not [name for name in run.manifest().stages if "pilot" in name]
+    assert read_sheets(run, [folder], how=FEW) == first
+
+
+def test_sheets_are_read_with_a_key_from_elsewhere(handed_out, tmp_path) -> None:
+    run, folder, key = handed_out(study="pilot")
+    fill(folder, key)
+    found = read_sheets(run, [folder], how=FEW)
+    other = responded_run(tmp_path / "other")
+    assert read_sheets(other, [folder], key=key, how=FEW) == found
+    assert RatingsRecord.read(other.ratings / "pilot" / "results.json") == found
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "sheets.csv", "x" * 61, " a"])
+def test_a_study_has_a_name_that_a_folder_can_have(tmp_path, name) -> None:
+    with pytest.raises(UserError, match="a study cannot be called"):
+        make_sheets(responded_run(tmp_path / "run"), ["moe"], Design(("ann",), asking(("likert",))), study=name)

@@ -54,7 +54,7 @@ def test_problems_and_raters_are_named(whole_run: Workspace) -> None:
     assert "problem 19" in text
     assert "problem 20" not in text
     assert "and 5 more" in text
-    assert page.table("What each rater did")[1:] == [["anna", "60", "60", "80.0 %"], ["ben", "31", "60", "–"]]
+    assert page.table("What each rater did")[1:] == [["anna", "60", "60", "80.0 %", "–"], ["ben", "31", "60", "–", "–"]]
 
 
 def test_one_rater_alone_has_means_and_no_agreement(whole_run: Workspace) -> None:
@@ -62,7 +62,7 @@ def test_one_rater_alone_has_means_and_no_agreement(whole_run: Workspace) -> Non
     for dimension in content["likert"].values():
         dimension["agreement"] = {"items": 9, "raters": 1, "notes": ["one rater alone has no agreement"]}
         dimension["models"][0] |= {"interval": [None, None]}
-    write_json(whole_run.ratings / "results.json", content)
+    write_json(whole_run.ratings / "main" / "results.json", content)
     page = page_of(whole_run)
     assert page.table("Mean ratings with intervals")[1][1] == "2.90"
     assert not [name for name in page.tables if name.startswith(("Agreement", "Which of two"))]
@@ -72,12 +72,28 @@ def test_rankings_of_several_questions_stand_apart(whole_run: Workspace) -> None
     content = json.loads(write_ratings(whole_run).read_text())
     for what in ("ab", "ranking"):
         content[what] += [row | {"question": "warmth"} for row in content[what]]
-    write_json(whole_run.ratings / "results.json", content)
+    write_json(whole_run.ratings / "main" / "results.json", content)
     page = page_of(whole_run)
     rows = page.table("Which of two responses people preferred")[1:]
     assert [row[2] for row in rows] == ["overall"] * 3 + ["warmth"] * 3
     labels = [a.get("aria-label", "") for t, a in page.tags if t == "svg"]
     assert sum(label.startswith("Strength by preferences, ") for label in labels) == 2
+
+
+def test_means_and_wins_are_pictures_of_the_same_numbers_and_studies_stand_apart(whole_run: Workspace) -> None:
+    write_evaluation(whole_run)
+    write_ratings(whole_run)
+    page = page_of(whole_run)
+    labels = [a.get("aria-label", "") for t, a in page.tags if t == "svg"]
+    forest = next(label for label in labels if label.startswith("Mean ratings from 1 to 5"))
+    assert "empathy, MoE, routers trained: 3.80 (3.50 to 4.10)" in forest
+    wins = next(label for label in labels if label.startswith("How often the row is preferred to the column: overall"))
+    assert "Base model against One adapter on the union 27.5 % (17.0–38.0 %)" in wins.replace("\u202f", " ")
+    assert "Study main" not in page.text
+    write_ratings(whole_run, study="pilot")
+    page = page_of(whole_run)
+    assert page.text.index("Study main") < page.text.index("Study pilot")
+    assert len([a for t, a in page.tags if t == "svg" and a.get("aria-label", "").startswith("Mean ratings")]) == 2
 
 
 RESULT = {

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
 from efficient_empathy.evaluation.ratings.draws import Draws, new_secret
-from efficient_empathy.evaluation.ratings.questions import CHOICES, DIMENSIONS, SCALE, Task
+from efficient_empathy.evaluation.ratings.questions import (
+    COMMENT,
+    ITEM,
+    TEXT_COLUMNS,
+    Question,
+    Questionnaire,
+    Task,
+    load_questionnaire,
+    writable,
+)
 from efficient_empathy.evaluation.ratings.record import Identical, Item, fingerprint
 from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -106,10 +116,6 @@ def shown_context(context: Sequence[Mapping[str, Any]]) -> str:
 
 
 NO_RESPONSE = "(the listener says nothing)"
-UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""Characters that XML, and so a spreadsheet, cannot hold."""
-
-ITEM, COMMENT = "item", "comment"
 TITLES: dict[Task, str] = {"likert": "Ratings", "ab": "Comparisons"}
 
 
@@ -118,11 +124,12 @@ class Design:
     """How the sheets are made."""
 
     raters: tuple[str, ...]
-    tasks: tuple[Task, ...] = ("likert", "ab")
+    questionnaire: Questionnaire = field(default_factory=load_questionnaire)
+    """What raters are asked."""
     against: str | None = None
     """Compare every model with this one alone; every two models otherwise."""
-    by_dimension: bool = False
-    """A/B asks for each dimension, not once for all in all."""
+    overlap: int | None = None
+    """So many raters get each sample, with all that is asked of it; None: every rater."""
     repeats: float = 0.05
     """The share of a task's items that a rater sees a second time; at least one unless it is 0."""
     seed: int = 0
@@ -154,64 +161,110 @@ class Layout:
     """The columns of one task: the item, the texts, the answers, the comment."""
 
     task: Task
-    texts: tuple[str, ...]
-    answers: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns of what is shown."""
+        return TEXT_COLUMNS[self.task]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The columns to be filled in: the questions' names."""
+        return tuple(question.name for question in self.questions)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All column names in their order."""
         return (ITEM, *self.texts, *self.answers, COMMENT)
 
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """What an answer may be."""
-        return tuple(map(str, SCALE)) if self.task == "likert" else CHOICES
-
     def cells(self, row: Row) -> list[str]:
         """A row to be filled in."""
         return [row.item, row.context, *row.responses, *("" for _ in self.answers), ""]
 
 
-def layout_of(task: Task, questions: Sequence[str]) -> Layout:
-    """The columns of a task; `questions` are those of a comparison."""
-    if task == "likert":
-        return Layout(task, ("context", "response"), tuple(one.name for one in DIMENSIONS))
-    return Layout(task, ("context", "left", "right"), tuple(questions))
+def layout_of(task: Task, questionnaire: Questionnaire) -> Layout:
+    """The columns of a task."""
+    return Layout(task, tuple(questionnaire.questions(task)))
 
 
 def design_sheets(material: Material, design: Design) -> Sheets:
-    """Every rater rates every item, in an order of their own, which the design's secret decides.
+    """Every rater rates the items of their samples, in an order of their own, which the design's secret decides.
 
     An item is a response, not a model: models that gave a sample the same response (blanks aside) are rated once for
     all of them, and are not compared. Of a comparison it is drawn for every rater which response stands left. The
-    repeats come from the first third of the order and stand in the last; a comparison's has its sides swapped.
-    Raises `UserError` for a design that asks nothing.
+    repeats come from the first third of the order and stand in the last; a comparison's has its sides swapped. With an
+    overlap the secret decides who gets which samples, see `assign`.
+    Raises `UserError` for a design that asks nothing, or somebody nothing.
     """
-    models = list(material.responses)
+    models, tasks = list(material.responses), design.questionnaire.tasks
     if design.against is not None and design.against not in models:
         raise UserError(f"--against names {design.against!r}, which is none of --models {','.join(models)}")
-    if "ab" in design.tasks and len(models) < 2:
+    if "ab" in tasks and len(models) < 2:
         raise UserError("an A/B comparison needs two models or more: name them with --models, or use --no-ab")
-    units: dict[Task, list[Row]] = {task: [] for task in design.tasks}
-    identical: list[Identical] = []
+    draws = Draws(design.secret, design.seed)
+    units: dict[Task, list[Row]] = {task: [] for task in tasks}
+    same: list[tuple[str, str, str]] = []
     for sample_id, _, context in material.samples.iter_rows():
         groups = _groups(material, sample_id)
-        context_text = _writable(shown_context(context))
-        for a, b in _pairs(models, design.against):
-            if any(a in group and b in group for group in groups):
-                identical.append(Identical(sample_id=sample_id, a=a, b=b))
+        context_text = writable(shown_context(context))
+        same += [
+            (sample_id, a, b)
+            for a, b in _pairs(models, design.against)
+            if any(a in group and b in group for group in groups)
+        ]
         for task, rows in units.items():
             for sides in _sides(task, groups, design.against):
-                texts = tuple(_writable(material.responses[group[0]][sample_id].strip()) for group in sides)
+                texts = tuple(writable(material.responses[group[0]][sample_id].strip()) for group in sides)
                 rows.append(_row(task, sample_id, sides, context_text, tuple(text or NO_RESPONSE for text in texts)))
     if not any(units.values()):
         raise UserError("all responses are identical: there is nothing to compare")
-    draws = Draws(design.secret, design.seed)
+    counts = Counter(row.key.sample_id for rows in units.values() for row in rows)
+    weights = {sample: max(1, counts[sample]) for sample in material.samples["sample_id"]}
+    raters_of = assign(weights, design.raters, design.overlap, draws)
     sheets: dict[str, dict[Task, list[Row]]] = {}
     for rater in design.raters:
-        orders = {task: _sheet(rows, design.repeats, draws, rater) for task, rows in units.items()}
+        own = {task: [row for row in rows if rater in raters_of[row.key.sample_id]] for task, rows in units.items()}
+        orders = {task: _sheet(rows, design.repeats, draws, rater) for task, rows in own.items()}
         sheets[rater] = {task: rows for task, rows in orders.items() if rows}
-    return Sheets(sheets, identical if "ab" in design.tasks else [])
+        if not sheets[rater]:
+            raise UserError(
+                f"{len(weights):,} samples are too few for {len(design.raters):,} raters with an overlap of "
+                f"{design.overlap}: {rater} would get none; take more samples, a larger overlap or fewer raters"
+            )
+    identical = [Identical(sample_id=sample, a=a, b=b, raters=raters_of[sample]) for sample, a, b in same]
+    return Sheets(sheets, identical if "ab" in tasks else [])
+
+
+def assign(
+    weights: Mapping[str, int], raters: Sequence[str], overlap: int | None, draws: Draws
+) -> dict[str, tuple[str, ...]]:
+    """The raters of each sample, `overlap` of them, in the order of `raters`; `weights` are a sample's tasks.
+
+    A sample goes whole to its raters, so that models are compared by the same people. In a drawn order each sample
+    goes to those who have the fewest tasks so far, and of those to whoever shared the fewest samples with the others
+    of it, so that everybody overlaps with everybody. Raises `UserError` for an overlap that cannot be.
+    """
+    if overlap is None or overlap == len(raters):
+        return dict.fromkeys(weights, tuple(raters))
+    if not 1 <= overlap < len(raters):
+        raise UserError(f"the overlap is {overlap}, and there are {len(raters):,} raters: take 1 to {len(raters):,}")
+    load = np.zeros(len(raters), dtype=np.int64)
+    shared = np.zeros((len(raters), len(raters)), dtype=np.int64)
+    raters_of: dict[str, tuple[str, ...]] = {}
+    for sample in draws.shuffled(weights, lambda sample: ("assign", sample)):
+        first = draws.number("assigned", sample) % len(raters)
+        turn = (np.arange(len(raters)) - first) % len(raters)
+        chosen: list[int] = []
+        for _ in range(overlap):
+            together = shared[:, chosen].sum(1)
+            order = np.lexsort((turn, together, load))
+            chosen.append(int(next(place for place in order if place not in chosen)))
+        load[chosen] += weights[sample]
+        for one in chosen:
+            shared[one, [other for other in chosen if other != one]] += 1
+        raters_of[sample] = tuple(raters[place] for place in sorted(chosen))
+    return raters_of
 
 
 def _groups(material: Material, sample_id: str) -> list[list[str]]:
@@ -265,8 +318,3 @@ def _swap(row: Row) -> Row:
     sides, responses = row.key.sides[::-1], row.responses[::-1]
     text = fingerprint([row.context, *responses])
     return replace(row, key=row.key.model_copy(update={"sides": sides, "text": text}), responses=responses)
-
-
-def _writable(text: str) -> str:
-    """The text with line ends as spreadsheets have them and without what they cannot hold."""
-    return UNWRITABLE.sub("�", text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -15,10 +15,12 @@ _NAMES = {"likert": "ratings", "ab": "comparisons"}
 def sheets_summary(result: SheetsResult) -> str:
     """What was made, and what to do with it."""
     items = " and ".join(f"{count:,} {_NAMES[task]}" for task, count in result.items.items())
-    repeats = sum(result.repeats.values())
+    repeats, least, most = sum(result.repeats.values()), min(result.tasks.values()), max(result.tasks.values())
+    each = " each" if result.overlap == len(result.raters) else f", each by {result.overlap:,} of them"
     lines = [
-        f"Sheets for {len(result.raters):,} raters, of {result.samples:,} samples and {len(result.models):,} "
-        f"models: {items} each, and {repeats:,} hidden repeats."
+        f"Study {result.study}: sheets for {len(result.raters):,} raters, of {result.samples:,} samples and "
+        f"{len(result.models):,} models: {items}{each}. A rater has {least:,}{f' to {most:,}' * (most > least)} tasks, "
+        f"hidden repeats ({repeats:,}) among them."
     ]
     if result.identical:
         lines.append(f"  {result.identical:,} comparisons of identical responses are not asked: they are ties")
@@ -26,16 +28,16 @@ def sheets_summary(result: SheetsResult) -> str:
         lines.append(f"  {result.left_out:,} samples are left out: not every model responded to them")
     lines += [f"  {file}" for file in result.files]
     lines.append(f"Hand out those files alone; the key stays here: {result.key}")
-    run = Path(result.key).parents[1]
-    lines.append(f"When they come back: efficient-empathy ratings read --run {shell(run)} SHEET…")
+    run, study = Path(result.key).parents[2], shell(result.study)
+    lines.append(f"When they come back: efficient-empathy ratings read --run {shell(run)} --study {study} SHEET…")
     return "\n".join(lines)
 
 
 def results_summary(record: RatingsRecord) -> str:
     """Means, comparisons, agreement, ranking, and what was wrong."""
     lines = [
-        f"{len(record.sheets):,} sheets, {record.samples:,} samples. In brackets: {record.confidence:.0%} "
-        "intervals over other dialogues, with these raters."
+        f"Study {record.study}: {len(record.sheets):,} sheets, {record.samples:,} samples. In brackets: "
+        f"{record.confidence:.0%} intervals over other dialogues, with these raters."
     ]
     for rater in record.raters:
         steady = rater.self_consistency

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, Layout, layout_of
-from efficient_empathy.evaluation.ratings.questions import CHOICES, SCALE, Task
+from efficient_empathy.evaluation.ratings.design import Layout, layout_of
+from efficient_empathy.evaluation.ratings.questions import CHOICES, COMMENT, ITEM, TASKS, Question, ScaleQuestion, Task
 from efficient_empathy.evaluation.ratings.record import Consistency, Item, Key, RaterSummary, fingerprint
 from efficient_empathy.evaluation.ratings.sheets import Table, letter, read_csv, read_xlsx
 from efficient_empathy.foundation.errors import UserError
@@ -109,7 +109,7 @@ def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Ite
     if start is None:
         raise UserError(f"{table.path} is empty")
     header = [original(name.strip()).casefold() for name in table.rows[start]]
-    layout = layout_of("ab" if {"left", "right"} & set(header) else "likert", key.questions)
+    layout = layout_of("ab" if {"left", "right"} & set(header) else "likert", key.questionnaire)
     columns = _columns(table, start + 1, header, layout, problems)
     for number, cells in enumerate(table.rows[start + 1 :], start + 2):
         texts = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
@@ -119,11 +119,12 @@ def _rows(table: Table, key: Key, faults: list[str], problems: list[str]) -> Ite
             table, number, {name: texts[place] for name, place in columns.items()}, key, layout
         )
         answers = {}
-        for name in layout.answers:
-            answer = _answer(texts[columns[name]], layout)
+        for question in layout.questions:
+            name = question.name
+            answer = _answer(texts[columns[name]], question)
             if answer is None:
                 where = table.place(number, columns[name])
-                faults.append(f"{where}: {name} is {texts[columns[name]]!r}, not {_either(layout.choices)}")
+                faults.append(f"{where}: {name} is {texts[columns[name]]!r}, not {_either(question)}")
             elif answer:
                 answers[name] = answer
         missing = tuple(name for name in layout.answers if name not in answers)
@@ -154,8 +155,9 @@ def _columns(table: Table, row: int, header: Sequence[str], layout: Layout, prob
     twice = next((name for name, count in Counter(header).items() if name and count > 1), None)
     if twice:
         raise UserError(f"{table.place(row)}: two columns are called {twice}: remove or rename one")
-    columns = {name: header.index(name) for name in layout.columns if name in header}
-    extra = [name for name in header if name and name not in layout.columns]
+    columns = {name: header.index(name.casefold()) for name in layout.columns if name.casefold() in header}
+    own = {name.casefold() for name in layout.columns}
+    extra = [name for name in header if name and name not in own]
     absent = [name for name in layout.columns if name not in columns and name != COMMENT]
     if absent:
         fault = f"the column {absent[0]} is missing"
@@ -171,19 +173,21 @@ def _columns(table: Table, row: int, header: Sequence[str], layout: Layout, prob
     return columns
 
 
-def _answer(cell: str, layout: Layout) -> str | None:
+def _answer(cell: str, question: Question) -> str | None:
     """The answer in a cell: "" where there is none, None for what is no answer."""
     text = cell.removeprefix("'").strip()
-    if layout.task == "ab":
-        return text.casefold() if text.casefold() in (*CHOICES, "") else None
-    number = re.fullmatch(r"([0-9])(?:[.,]0*)?", text)
-    if number and int(number[1]) in SCALE:
-        return number[1]
-    return None if text else ""
+    if isinstance(question, ScaleQuestion):
+        number = re.fullmatch(r"(0|[1-9][0-9]?)(?:[.,]0*)?", text)
+        text = number[1] if number else text
+    else:
+        text = text.casefold()
+    return text if text in (*question.choices, "") else None
 
 
-def _either(choices: Sequence[str]) -> str:
-    return f"a whole number from {choices[0]} to {choices[-1]}" if choices[0].isdigit() else ", ".join(choices)
+def _either(question: Question) -> str:
+    if isinstance(question, ScaleQuestion):
+        return f"a whole number from {question.scale[0]} to {question.scale[1]}"
+    return ", ".join(question.choices)
 
 
 def _one_rater(raters: dict[str, str], row: FilledRow) -> None:
@@ -209,7 +213,6 @@ def _add(reading: Reading, row: FilledRow) -> bool:
     return before is not None
 
 
-_TASKS: tuple[Task, ...] = ("likert", "ab")
 Unit = tuple[str, tuple[tuple[str, ...], ...]]
 """What several raters saw alike: the sample, and the models of each response shown, in the order of `Key.models`."""
 
@@ -218,8 +221,8 @@ Unit = tuple[str, tuple[tuple[str, ...], ...]]
 class Answers:
     """The answers to one question: of each unit one row, of each rater one column; nan where there is none.
 
-    Ratings are 1–5. Comparisons are 1 where the first of the unit's responses was preferred, -1 the second, 0 neither,
-    whichever side they stood on.
+    Ratings are numbers of the question's scale. Comparisons are 1 where the first of the unit's responses was
+    preferred, -1 the second, 0 neither, whichever side they stood on.
     """
 
     raters: list[str]
@@ -287,7 +290,7 @@ def rater_summaries(filled_rows: Sequence[FilledRow], key: Key) -> tuple[RaterSu
         own = [one for one in filled_rows if one.rater == sheet.rater]
         sides = Counter(a for one in own if one.key.task == "ab" for a in one.answers.values())
         decided = sides["left"] + sides["right"]
-        pairs = {task: [(a, b) for rater, t, a, b in twice if (rater, t) == (sheet.rater, task)] for task in _TASKS}
+        pairs = {task: [(a, b) for rater, t, a, b in twice if (rater, t) == (sheet.rater, task)] for task in TASKS}
         every = [pair for values in pairs.values() for pair in values]
         rows.append(
             RaterSummary(

@@ -1,4 +1,4 @@
-"""What a rating writes: the key of its sheets, `ratings/key.json`, and what came of them, `ratings/results.json`."""
+"""What a study writes in its folder `ratings/NAME`: the key of its sheets, and what came of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from efficient_empathy.evaluation.ratings.questions import Task
+from efficient_empathy.evaluation.ratings.questions import Questionnaire, Task
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.record import Interval, Number, Part, Record, StageRecord
+from efficient_empathy.foundation.run.workspace import Workspace
 
+RATER = re.compile(r"[\w-]+(?: [\w-]+)*")
+"""What a rater may be called: a sheet is named after them."""
 NAME, RESULTS, RATINGS = "key.json", "results.json", "ratings.parquet"
+
+
+def study_folder(workspace: Workspace, study: str) -> Path:
+    """The folder of a study in a run. Raises `UserError` for a name that no folder can have."""
+    if not re.fullmatch(r"[^\W_][\w -]{0,58}[\w-]|[^\W_]", study):
+        raise UserError(f"a study cannot be called {study!r}: take up to 60 letters, digits, blanks, - and _")
+    return workspace.ratings / study
+
+
+def study_names(workspace: Workspace) -> list[str]:
+    """The studies that have a key, answers or results in a run's folder."""
+    return sorted(
+        {path.parent.name for file in (NAME, RATINGS, RESULTS) for path in workspace.ratings.glob(f"*/{file}")}
+    )
 
 
 class Item(Part):
@@ -46,21 +63,25 @@ class Identical(Part):
     sample_id: str
     a: str
     b: str
+    raters: tuple[str, ...]
+    """Who got the sample: it is one tie for each of them."""
 
 
 class Key(Record):
-    """`ratings/key.json`: it stays in the run's folder; whoever has it is not blind."""
+    """`ratings/NAME/key.json`: it stays in the run's folder; whoever has it is not blind."""
 
-    VERSION: ClassVar[int] = 2
-    PLACE: ClassVar[str] = "ratings/key.json"
+    VERSION: ClassVar[int] = 3
+    PLACE: ClassVar[str] = "ratings/NAME/key.json"
     REMEDY: ClassVar[str] = "`efficient-empathy ratings sheets` with the same options"
 
+    study: str
+    """The study's name, and that of its folder."""
     seed: int
     secret: str = ""
     """What orders, sides, repeats and ids were drawn with; empty where the seed alone decided them, as it once did."""
     models: list[str]
-    questions: list[str]
-    """The columns of a comparison."""
+    questionnaire: Questionnaire
+    """What raters read and are asked."""
     dialogues: dict[str, str]
     """The dialogue of every sample that is rated."""
     identical: list[Identical]
@@ -92,8 +113,8 @@ def write_key(key: Key, folder: Path, *, force: bool = False) -> Path:
     if path.exists() and not key.is_at(folder):
         if not force:
             raise UserError(
-                f"{path} belongs to other sheets, which could not be read back without it: read those first, then use "
-                "--force to make new ones"
+                f"{path} belongs to other sheets, which could not be read back without it: take another name with "
+                "--study, or read those first, then use --force to make new ones"
             )
         earlier = sum(1 for _ in folder.glob("key-*.json"))
         path.rename(folder / f"key-{earlier + 1}.json")
@@ -104,9 +125,9 @@ def write_key(key: Key, folder: Path, *, force: bool = False) -> Path:
 
 
 class SheetsRecord(StageRecord):
-    """The stage `ratings:sheets`."""
+    """The stage `sheets:NAME` of a study."""
 
-    STAGE: ClassVar[str] = "ratings:sheets"
+    STAGE: ClassVar[str] = "sheets"
     REMEDY: ClassVar[str] = Key.REMEDY
 
     inputs: dict[str, str]
@@ -116,7 +137,7 @@ class SheetsRecord(StageRecord):
 
 
 class RatingsStageRecord(StageRecord):
-    """The stage `ratings`: people's answers, of sheets or of the studio, and what they come to."""
+    """The stage `ratings:NAME` of a study: people's answers, of sheets or of the studio, and what they come to."""
 
     STAGE: ClassVar[str] = "ratings"
     REMEDY: ClassVar[str] = "`efficient-empathy ratings read`"
@@ -136,7 +157,7 @@ class Consistency(Part):
 
 
 class RaterSummary(Part):
-    """One person: how much of their sheet was rated, and how often hidden repeats got the same answer."""
+    """One person: how much of their sheet was rated, how often hidden repeats got the same answer, and how fast."""
 
     name: str
     rated_items: int
@@ -146,10 +167,12 @@ class RaterSummary(Part):
     repeated: dict[Task, Consistency] = Field(default_factory=dict)
     left_share: Number = None
     """Of comparisons with a preference, the share for the left response."""
+    seconds: Number = None
+    """The median of a task in the browser, from its showing to its last answer; none of sheets."""
 
 
 class RatedModel(Part):
-    """One model's mean rating on one dimension, 1 to 5."""
+    """One model's mean rating on one question."""
 
     name: str
     mean: Number
@@ -174,8 +197,12 @@ class RaterAgreement(Part):
 
 
 class RatedDimension(Part):
-    """One dimension: models' means, and how far raters agree on it."""
+    """One question on a scale: models' means, and how far raters agree on it."""
 
+    text: str
+    """What raters read."""
+    scale: tuple[int, int]
+    """The lowest and the highest number that they could give."""
     models: tuple[RatedModel, ...]
     agreement: RaterAgreement
 
@@ -221,12 +248,13 @@ class Comment(Part):
 
 
 class RatingsRecord(Record):
-    """`ratings/results.json`; docs/ratings.md says what each number is."""
+    """`ratings/NAME/results.json`; docs/ratings.md says what each number is."""
 
-    VERSION: ClassVar[int] = 2
-    PLACE: ClassVar[str] = "ratings/results.json"
+    VERSION: ClassVar[int] = 3
+    PLACE: ClassVar[str] = "ratings/NAME/results.json"
     REMEDY: ClassVar[str] = "`efficient-empathy ratings read`"
 
+    study: str
     sheets: tuple[str, ...]
     raters: tuple[RaterSummary, ...]
     samples: int

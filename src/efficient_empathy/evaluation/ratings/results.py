@@ -1,4 +1,4 @@
-"""What the ratings come to: means, comparisons, agreement, ranking; `ratings/results.json`."""
+"""What the ratings come to: means, comparisons, agreement, ranking; `ratings/STUDY/results.json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE
+from efficient_empathy.evaluation.ratings.questions import ScaleQuestion
 from efficient_empathy.evaluation.ratings.reading import Answers, Reading, answers_to, describe_gaps, rater_summaries
 from efficient_empathy.evaluation.ratings.record import (
     Comment,
@@ -69,10 +69,10 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> Rating
     problems = list(reading.problems) + describe_gaps(rows, key)
     likert = {
         one.name: dimension
-        for one in DIMENSIONS
-        if (dimension := _dimension(answers_to(one.name, "likert", rows, key), key, how)) is not None
+        for one in key.questionnaire.ratings
+        if (dimension := _dimension(one, answers_to(one.name, "likert", rows, key), key, how)) is not None
     }
-    by_question = {question: answers_to(question, "ab", rows, key) for question in key.questions}
+    by_question = {one.name: answers_to(one.name, "ab", rows, key) for one in key.questionnaire.comparisons}
     ab = _correct([row for question, answers in by_question.items() for row in _pairs(question, answers, key, how)])
     ranking: list[RankedModel] = []
     for question, answers in by_question.items():
@@ -82,10 +82,11 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> Rating
     ties = Counter((one.a, one.b) for one in key.identical)
     problems += [
         f"{a} and {b} gave the same response to {count:,} samples: nobody was asked to compare those, and each "
-        "counts as one tie for every rater"
+        "counts as one tie for every rater of the sample"
         for (a, b), count in ties.items()
     ]
     return RatingsRecord(
+        study=key.study,
         sheets=tuple(reading.files),
         raters=rater_summaries(rows, key),
         samples=len(key.dialogues),
@@ -107,8 +108,8 @@ def results(reading: Reading, key: Key, how: Resampling | None = None) -> Rating
     )  # fmt: skip
 
 
-def _dimension(answers: Answers, key: Key, how: Resampling) -> RatedDimension | None:
-    """Means and agreement on a dimension; None where nobody rated it."""
+def _dimension(question: ScaleQuestion, answers: Answers, key: Key, how: Resampling) -> RatedDimension | None:
+    """Means and agreement on a question; None where nobody answered it."""
     has_rating = ~np.isnan(answers.values)
     sums, counts = np.where(has_rating, answers.values, 0).sum(1), has_rating.sum(1).astype(np.float64)
     models = []
@@ -122,10 +123,13 @@ def _dimension(answers: Answers, key: Key, how: Resampling) -> RatedDimension | 
                 mean=float(sums[own].sum() / counts[own].sum()),
                 interval=how.interval(sums * own, counts * own, answers.dialogues),
                 n=int(counts[own].sum()),
-                fleiss_kappa=fleiss_kappa(answers.values[own], SCALE),
+                fleiss_kappa=fleiss_kappa(answers.values[own], question.points),
             )
         )
-    return RatedDimension(models=tuple(models), agreement=_agreement(answers, SCALE, how)) if models else None
+    if not models:
+        return None
+    agreement_on_it = _agreement(answers, question.points, how)
+    return RatedDimension(text=question.text, scale=question.scale, models=tuple(models), agreement=agreement_on_it)
 
 
 def _agreement(answers: Answers, scale: Sequence[float], how: Resampling) -> RaterAgreement:
@@ -157,10 +161,11 @@ def _toward(answers: Answers, a: str, b: str) -> npt.NDArray[np.float64]:
 
 
 def _pair(answers: Answers, a: str, b: str, key: Key) -> tuple[npt.NDArray[np.float64], list[str]]:
-    """Every answer to `a` against `b` with the dialogues of the rows; identical responses are ties of all raters."""
-    same = [key.dialogues[one.sample_id] for one in key.identical if {one.a, one.b} == {a, b}]
-    ties = np.zeros((len(same), len(answers.raters)))
-    return np.concatenate([_toward(answers, a, b), ties]), [*answers.dialogues, *same]
+    """Every answer to `a` against `b` with the dialogues of the rows; identical responses are ties of their raters."""
+    same = [one for one in key.identical if {one.a, one.b} == {a, b}]
+    ties = [[0.0 if rater in one.raters else math.nan for rater in answers.raters] for one in same]
+    values = np.concatenate([_toward(answers, a, b), np.array(ties).reshape(len(same), len(answers.raters))])
+    return values, [*answers.dialogues, *(key.dialogues[one.sample_id] for one in same)]
 
 
 def _pairs(question: str, answers: Answers, key: Key, how: Resampling) -> list[Contest]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from efficient_empathy.dialogues.containers.delimiters import delimiter_of
-from efficient_empathy.evaluation.ratings.design import COMMENT, ITEM, TITLES, Layout, Row
-from efficient_empathy.evaluation.ratings.questions import Task
+from efficient_empathy.evaluation.ratings.design import TITLES, Layout, Row
+from efficient_empathy.evaluation.ratings.questions import COMMENT, ITEM, Task
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.spreadsheets import as_text
@@ -145,17 +145,16 @@ def _fill(sheet: Any, layout: Layout, rows: Sequence[Row]) -> None:
             elif layout.columns[column - 1] in layout.answers:
                 cell.fill = PatternFill("solid", fgColor=TO_FILL_IN)
     sheet.freeze_panes = "B2"
-    first = len(layout.texts) + 2
-    answers = f"{get_column_letter(first)}2:{get_column_letter(first + len(layout.answers) - 1)}{len(rows) + 1}"
-    choices = ", ".join(layout.choices[:-1]) + f" or {layout.choices[-1]}"
-    validation = DataValidation(type="list", formula1=f'"{",".join(layout.choices)}"', allow_blank=True)
-    validation.errorTitle, validation.error, validation.showErrorMessage = (
-        "Not an answer",
-        f"Please write {choices}.",
-        True,
-    )
-    validation.add(answers)
-    sheet.add_data_validation(validation)
+    for column, question in enumerate(layout.questions, len(layout.texts) + 2):
+        choices = ", ".join(question.choices[:-1]) + f" or {question.choices[-1]}"
+        validation = DataValidation(type="list", formula1=f'"{",".join(question.choices)}"', allow_blank=True)
+        validation.errorTitle, validation.error, validation.showErrorMessage = (
+            "Not an answer",
+            f"Please write {choices}.",
+            True,
+        )
+        validation.add(f"{get_column_letter(column)}2:{get_column_letter(column)}{len(rows) + 1}")
+        sheet.add_data_validation(validation)
 
 
 def _write_text(cell: Any, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,16 +17,18 @@ from efficient_empathy.evaluation.ratings.design import (
     REFERENCE,
     TITLES,
     Design,
+    Material,
     Row,
     Sheets,
     design_sheets,
     layout_of,
     material_of_run,
 )
-from efficient_empathy.evaluation.ratings.questions import Task, comparing, instructions
+from efficient_empathy.evaluation.ratings.questions import Task, sheet_instructions
 from efficient_empathy.evaluation.ratings.reading import FilledRow, Reading, read_rows, value_of
 from efficient_empathy.evaluation.ratings.record import (
     NAME,
+    RATER,
     RATINGS,
     RESULTS,
     Key,
@@ -34,6 +36,8 @@ from efficient_empathy.evaluation.ratings.record import (
     RatingsStageRecord,
     SheetKey,
     SheetsRecord,
+    study_folder,
+    study_names,
     write_key,
 )
 from efficient_empathy.evaluation.ratings.results import Resampling, results
@@ -46,19 +50,26 @@ from efficient_empathy.foundation.run.workspace import Workspace
 Format = Literal["xlsx", "csv"]
 WRITERS = {"xlsx": write_xlsx, "csv": write_csv}
 SAMPLES = 50
+STUDY = "main"
 
 
 class SheetsResult(Part):
     """What `make_sheets` made."""
 
+    study: str
     files: tuple[str, ...]
     key: str
     raters: tuple[str, ...]
     models: tuple[str, ...]
     samples: int
+    overlap: int
+    """Raters of each item."""
     items: dict[Task, int]
-    """Of each rater, without repeats."""
+    """Of all raters together, without repeats."""
     repeats: dict[Task, int]
+    """Of the rater who has the most."""
+    tasks: dict[str, int]
+    """Of each rater, with repeats."""
     identical: int
     """Comparisons of identical responses, which nobody is asked about."""
     left_out: int
@@ -71,60 +82,57 @@ def make_sheets(
     design: Design,
     output: Path | None = None,
     *,
+    study: str = STUDY,
     samples: int | None = SAMPLES,
     format: Format = "xlsx",  # noqa: A002
     force: bool = False,
 ) -> SheetsResult:
     """Make blinded sheets of the responses that `models` gave to a run's samples, one for each of the design's raters.
 
-    The sheets go to `output`, by default `ratings/sheets` of the run; the key to `ratings/key.json`, which no rater may
-    see. The same parameters give the same sheets again, by the secret that the key keeps; in another run, and with
-    another seed, they give others. Neither a key nor a sheet is overwritten unless `force`: of sheets that were killed
+    The sheets go to `output`, by default `ratings/STUDY/sheets` of the run; the key to `ratings/STUDY/key.json`, which
+    no rater may see. The same parameters give the same sheets again, by the secret that the key keeps; in another run,
+    study or seed, they give others. Neither a key nor a sheet is overwritten unless `force`: of sheets that were killed
     on their way, those that are missing are made. Raises `UserError`.
     """
-    folder = output or workspace.ratings / "sheets"
-    if folder.resolve() == workspace.ratings.resolve():
+    home = study_folder(workspace, study)
+    folder = output or home / "sheets"
+    if folder.resolve() == home.resolve():
         raise UserError(f"{folder} is where the key is, which no rater may see: choose another folder for the sheets")
     for rater in design.raters:
-        if not re.fullmatch(r"[\w-]+", rater) or design.raters.count(rater) > 1:
-            raise UserError(f"a rater cannot be called {rater!r}: take letters, digits, - and _, and each name once")
+        if not RATER.fullmatch(rater) or design.raters.count(rater) > 1:
+            raise UserError(
+                f"a rater cannot be called {rater!r}: take letters, digits, blanks, - and _, and each name once"
+            )
     rated_material = material_of_run(workspace, models, count=samples, seed=design.seed)
-    questions = comparing(design.by_dimension) if "ab" in design.tasks else ()
-    text = instructions(design.tasks, questions)
-    names = [question.name for question in questions]
+    text = sheet_instructions(design.questionnaire)
     with workspace.lock():
-        design = _with_secret_of(workspace.ratings / NAME, design)
+        design = _with_secret_of(home / NAME, design)
         sheets = design_sheets(rated_material, design)
-        key = Key(
-            seed=design.seed,
-            secret=design.secret,
-            models=list(models),
-            questions=names,
-            dialogues=dict(rated_material.samples.select("sample_id", "dialogue_id").iter_rows()),
-            identical=sheets.identical,
-            sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
-        )
+        key = key_of(study, rated_material, design, sheets, format)
         paths = [folder / name for sheet in key.sheets for name in sheet.files]
         here = [path for path in paths if path.exists()]
-        if here and not force and (here == paths or not key.is_at(workspace.ratings)):
+        if here and not force and (here == paths or not key.is_at(home)):
             raise UserError(f"{here[0]} is there already and may be filled in: choose another folder, or use --force")
         with _beside(folder) as work:
             for rater, rows in sheets.rows.items():
-                WRITERS[format](work, rater, rows, [layout_of(task, names) for task in rows], text)
-            key_path = write_key(key, workspace.ratings, force=force)
-            workspace.record(SheetsRecord.STAGE, _sheets_record(workspace, design, models), [key_path])
+                WRITERS[format](work, rater, rows, [layout_of(task, key.questionnaire) for task in rows], text)
+            key_path = write_key(key, home, force=force)
+            workspace.record(f"{SheetsRecord.STAGE}:{study}", _sheets_record(workspace, design, models), [key_path])
             for path in work.iterdir():
                 if folder / path.name not in here or force:
                     path.replace(folder / path.name)
     items, repeats = _count_items(sheets)
     return SheetsResult(
+        study=study,
         files=tuple(str(folder / name) for sheet in key.sheets for name in sheet.files),
         key=str(key_path),
         raters=design.raters,
         models=tuple(models),
         samples=len(rated_material.samples),
+        overlap=design.overlap or len(design.raters),
         items=items,
         repeats=repeats,
+        tasks={sheet.rater: len(sheet.items) for sheet in key.sheets},
         identical=len(sheets.identical),
         left_out=rated_material.without,
     )
@@ -163,32 +171,50 @@ def sheet_key(rater: str, rows: Mapping[Task, Sequence[Row]], format: Format) ->
     )
 
 
-def _count_items(sheets: Sheets) -> tuple[dict[Task, int], dict[Task, int]]:
-    """Items and repeats by task: every rater has as many."""
-    rows = next(iter(sheets.rows.values()))
-    return (
-        {task: sum(row.key.repeat_of is None for row in own) for task, own in rows.items()},
-        {task: sum(row.key.repeat_of is not None for row in own) for task, own in rows.items()},
+def key_of(study: str, material: Material, design: Design, sheets: Sheets, format: Format) -> Key:  # noqa: A002
+    """The key of a study's sheets."""
+    return Key(
+        study=study,
+        seed=design.seed,
+        secret=design.secret,
+        models=list(material.responses),
+        questionnaire=design.questionnaire,
+        dialogues=dict(material.samples.select("sample_id", "dialogue_id").iter_rows()),
+        identical=sheets.identical,
+        sheets=[sheet_key(rater, rows, format) for rater, rows in sheets.rows.items()],
     )
+
+
+def _count_items(sheets: Sheets) -> tuple[dict[Task, int], dict[Task, int]]:
+    """Items of all raters together, and the most repeats of one rater, by task."""
+    units: dict[Task, set[str]] = {}
+    repeats: dict[Task, int] = {}
+    for own in sheets.rows.values():
+        for task, rows in own.items():
+            firsts = [row.key for row in rows if row.key.repeat_of is None]
+            shown = {json.dumps([one.sample_id, sorted(map(sorted, one.sides))]) for one in firsts}
+            units.setdefault(task, set()).update(shown)
+            repeats[task] = max(repeats.get(task, 0), len(rows) - len(firsts))
+    return {task: len(shown) for task, shown in units.items()}, repeats
 
 
 def read_sheets(
     workspace: Workspace,
     paths: Sequence[Path],
     *,
+    study: str | None = None,
+    key: Key | None = None,
     on_missing: Literal["skip", "fail"] = "skip",
     how: Resampling | None = None,
 ) -> RatingsRecord:
-    """Read filled-in sheets (files or folders of them) and write what they come to.
+    """Read filled-in sheets (files or folders of them) of a study and write what they come to.
 
-    Writes `ratings/results.json`, which is returned as well, and `ratings/ratings.parquet`, one row an answer. Missing
+    Writes `ratings/STUDY/results.json`, which is returned as well, and `ratings.parquet` beside it, one row an answer.
+    `study` may be left out where the run has one alone; `key` is the sheets' where it is not in the run. Missing
     answers are counted in `problems`; with `on_missing` fail the first is an error. Raises `UserError`, naming the
     place, for what cannot be an answer; nothing is written then.
     """
-    key_path = workspace.ratings / NAME
-    if not key_path.exists():
-        raise UserError(f"{key_path} is missing: make sheets with `efficient-empathy ratings sheets` first")
-    key = Key.read(key_path)
+    key = key or Key.read(_key_path(workspace, study))
     reading = read_rows(paths, key)
     gap = next((one for one in reading.rows.values() if one.missing), None)
     if on_missing == "fail" and gap is not None:
@@ -203,22 +229,46 @@ def read_sheets(
     return record
 
 
+def _key_path(workspace: Workspace, study: str | None) -> Path:
+    """Where the key of a study is, or that of the run's only one."""
+    names = [name for name in study_names(workspace) if (workspace.ratings / name / NAME).exists()]
+    if study is None and len(names) > 1:
+        raise UserError(f"the run has the studies {', '.join(names)}: say with --study whose sheets these are")
+    path = study_folder(workspace, study or next(iter(names), STUDY)) / NAME
+    if not path.exists():
+        others = f" (there are {', '.join(names)})" if names else ""
+        raise UserError(f"{path} is missing{others}: make sheets with `efficient-empathy ratings sheets` first")
+    return path
+
+
 def write_results(workspace: Workspace, record: RatingsRecord, answers: pl.DataFrame) -> None:
-    """Write what ratings came to, and every answer as `answers_frame` has it."""
-    results_path, table = workspace.ratings / RESULTS, workspace.ratings / RATINGS
+    """Write what a study's ratings came to, and every answer as `answers_frame` has it."""
+    home = study_folder(workspace, record.study)
+    results_path, table = home / RESULTS, home / RATINGS
     with workspace.lock():
         with atomic(table) as path:
             answers.write_parquet(path, compression="zstd")
         record.write(results_path)
         entry = RatingsStageRecord(sheets=record.sheets, samples=record.samples)
-        workspace.record(entry.STAGE, entry, [table, results_path])
+        workspace.record(f"{entry.STAGE}:{record.study}", entry, [table, results_path])
+
+
+def delete_study(workspace: Workspace, study: str) -> None:
+    """Delete a study's folder in the run, key and results, and what the manifest says of it."""
+    home = study_folder(workspace, study)
+    with workspace.lock():
+        for kind in (SheetsRecord.STAGE, RatingsStageRecord.STAGE):
+            workspace.forget(f"{kind}:{study}")
+        if home.is_dir():
+            with write_context(home):
+                shutil.rmtree(home)
 
 
 def answers_frame(reading: Reading, key: Key) -> pl.DataFrame:
     """Every answer as a row, repeats too.
 
-    `value` is 1–5 for a rating of `models`; for a comparison 1, 0 or -1: `models`, `against` or neither was preferred.
-    `side` is where `models` stood.
+    `value` is a number of the question's scale for a rating of `models`; for a comparison 1, 0 or -1: `models`,
+    `against` or neither was preferred. `side` is where `models` stood.
     """
     rows = [row for one in reading.rows.values() for row in _answer_rows(one, key)]
     return pl.DataFrame(

@@ -20,8 +20,8 @@ _BAR, _TALL = 9, 26
 _LEFT, _RIGHT, _TOP, _HIGH = 7.0, 99.0, 8, 190
 _LETTER = 0.07
 """The least share of a bar that has room for its subset's letter."""
-_ROW, _LABEL_CLIP = 42, 34
-_LINE, _TOGETHER = 16, 42
+ROW, _LABEL_CLIP = 42, 34
+LINE, TOGETHER = 16, 42
 """The height of a line of text, and the characters of a name and its value that stand in one at any width."""
 
 
@@ -197,9 +197,9 @@ def dot_rows(
     """
     values = [reference, *(v for row in rows for v in (row.value, *(row.interval or ())))]
     across = Scale(*extent(values, bounds=bounds), 1.5, 98.5)
-    texts = [_row_texts(row, format_value, best) for row in rows]
-    below = any(sum(map(len, one)) > _TOGETHER for one in texts)
-    tall = _ROW + _LINE * below
+    texts = [row_texts(row, format_value, best) for row in rows]
+    below = any(sum(map(len, one)) > TOGETHER for one in texts)
+    tall = ROW + LINE * below
     base = tall * len(rows) + 8
     ticks = across.ticks(5)
     parts = [
@@ -212,7 +212,7 @@ def dot_rows(
         parts.append(f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="4" y2="{base}"/>')
     sentences = []
     for i, (row, (_, _, between)) in enumerate(zip(rows, texts, strict=True)):
-        parts += _row(row, tall * i, across, texts[i], below=below)
+        parts += dot_row(row, tall * i, across, texts[i], below=below)
         sentences.append(f"{clip(row.name, 80)} {format_value(row.value)}{between}{f', the {best}' * row.best}")
     about = f"{'; '.join(sentences)}." if sentences else "No model has a value."
     label = escape(f"{title}. {about}")
@@ -222,16 +222,17 @@ def dot_rows(
     )
 
 
-def _row_texts(row: Dot, format_value: Callable[[float], str], best: str) -> tuple[str, str, str]:
+def row_texts(row: Dot, format_value: Callable[[float], str], best: str = "best") -> tuple[str, str, str]:
     """The name of a row, its value, and its interval."""
     between = f" ({format_value(row.interval[0])} to {format_value(row.interval[1])})" if row.interval else ""
     name = row.name if len(row.name) <= _LABEL_CLIP else f"{row.name[: _LABEL_CLIP - 1]}…"
     return clip(name), f"{f'{best}, ' * row.best}{format_value(row.value)}", between
 
 
-def _row(row: Dot, top: int, across: Scale, texts: tuple[str, str, str], *, below: bool) -> Iterator[str]:
+def dot_row(row: Dot, top: int, across: Scale, texts: tuple[str, str, str], *, below: bool) -> Iterator[str]:
+    """One row, its upper edge at `top`: `row_texts` above dot and whisker, the value in a line of its own or not."""
     name, value, between = texts
-    line = top + 17 + _LINE * below
+    line = top + 17 + LINE * below
     y = line + 13
     yield f'<g class="row{" lowest" * row.best}"><title>{escape(clip(row.name, 80))}: {value}{between}</title>'
     yield f'<text class="model" x="0" y="{top + 17}">{escape(name)}</text>'

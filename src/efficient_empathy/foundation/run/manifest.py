@@ -78,6 +78,11 @@ class Manifest(BaseModel):
         others = {path: artifact for path, artifact in self.artifacts.items() if artifact.stage != stage}
         return self.model_copy(update={"artifacts": others | artifacts})
 
+    def without(self, stage: str) -> Manifest:
+        """The manifest in which a stage never ran."""
+        stages = {name: entry for name, entry in self.stages.items() if name != stage}
+        return self.model_copy(update={"stages": stages}).with_artifacts(stage, {})
+
 
 def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong with a JSON file, after its place in it."""

@@ -168,6 +168,12 @@ class Workspace:
         artifacts = self._artifacts(name, outputs)
         self._write(self._manifest().with_artifacts(name, artifacts))
 
+    def forget(self, name: str) -> None:
+        """Take a stage, and what is noted of its files, out of the manifest."""
+        manifest = self._manifest()
+        if name in manifest.stages or manifest.artifacts_of(name):
+            self._write(manifest.without(name))
+
     def note(self, name: str, folder: Path) -> None:
         """Note what the files in one folder are, of a stage that goes on; its other files stay as they are noted."""
         manifest = self._manifest()

@@ -35,7 +35,7 @@ class Models:
     sweep: Sweep | None
     tuning: Tuning | None
     preferences: Preferences | None
-    people: People | None
+    people: list[People]
 
     @property
     def subsets(self) -> list[str]:
@@ -82,7 +82,7 @@ def models_of(table: RunTable) -> Models:
         sweep(workspace.sweep / "sweep.json"),
         tuning(workspace.tuning / "tuning.json"),
         preferences(workspace.root / "evaluation" / "pairwise", titles),
-        people(workspace.ratings / "results.json", titles),
+        people(workspace, titles),
     )
 
 

@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from markupsafe import Markup
+
 from efficient_empathy.evaluation.pairwise.record import PairwiseRecord
-from efficient_empathy.evaluation.ratings.record import Contest, RatedModel, RaterAgreement, RatingsRecord
+from efficient_empathy.evaluation.ratings.figures import forest_plots, win_matrices
+from efficient_empathy.evaluation.ratings.record import (
+    RESULTS,
+    Contest,
+    RatedModel,
+    RaterAgreement,
+    RatingsRecord,
+    study_names,
+)
 from efficient_empathy.foundation.figures.charts import Dot
+from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report.decision import read_if_there
 
 CONTESTS_SHOWN = 60
@@ -29,8 +40,9 @@ COEFFICIENTS = {
 
 @dataclass(frozen=True)
 class People:
-    """The ratings as they are shown; `titles` are what models are called elsewhere on the page."""
+    """The ratings of a study as they are shown; `titles` are what models are called elsewhere on the page."""
 
+    study: str
     record: RatingsRecord | None
     titles: Mapping[str, str]
     fault: str = ""
@@ -61,13 +73,12 @@ class People:
         mine = self.ratings_of(dimension, model)
         return len(means) > 1 and mine is not None and mine.mean is not None and round(mine.mean, DIGITS) == max(means)
 
-    def dots(self, dimension: str) -> list[Dot]:
-        """Means on a dimension as they are drawn."""
-        return [
-            Dot(self.title(m.name), m.mean, m.interval, self.is_best(dimension, m.name))
-            for m in self._on(dimension)
-            if m.mean is not None
-        ]
+    @property
+    def figures(self) -> list[tuple[str, Markup]]:
+        """Title and picture of the mean ratings by scale, and of the comparisons by question."""
+        if self.record is None:
+            return []
+        return [*forest_plots(self.record, self.titles), *win_matrices(self.record, self.titles)]
 
     def _on(self, dimension: str) -> tuple[RatedModel, ...]:
         return self.record.likert[dimension].models if self.record else ()
@@ -107,12 +118,17 @@ class People:
         return self.record.problems if self.record else ()
 
 
-def people(path: Path, titles: Mapping[str, str]) -> People | None:
-    """Read the results of ratings; None where there are none. `titles` says what models are called on the page."""
-    record = read_if_there(path, RatingsRecord, f"{path.parent.name}/{path.name}")
-    if isinstance(record, str):
-        return People(None, titles, record)
-    return People(record, titles) if record else None
+def people(workspace: Workspace, titles: Mapping[str, str]) -> list[People]:
+    """The results of each study that has any, by name. `titles` says what models are called on the page."""
+    studies = []
+    for study in study_names(workspace):
+        path = workspace.ratings / study / RESULTS
+        record = read_if_there(path, RatingsRecord, path.relative_to(workspace.root).as_posix())
+        if isinstance(record, str):
+            studies.append(People(study, None, titles, record))
+        elif record:
+            studies.append(People(study, record, titles))
+    return studies
 
 
 COMPARISONS_SHOWN = 60

@@ -23,7 +23,7 @@ pytest.importorskip("scipy", reason='needs the extra "eval"')
 from browser import run_async
 from chat_turns import send_turn
 from rated_runs import responded_run
-from studio_raters import Annotator, Asking, set_up, the
+from studio_raters import Annotator, Asking, questions, set_up, the
 from studio_server import serving
 
 
@@ -58,11 +58,13 @@ def test_from_set_up_to_the_runs_results(run, served):
     assert all(one["done"] == one["total"] > 0 for one in now["raters"])
     assert now["answers"] == len(rows(run))
     assert {path: path.read_bytes() for path in run.root.rglob("*.parquet")} == before
-    assert not (run.ratings / "results.json").exists()
+    assert not (run.ratings / "main" / "results.json").exists()
     owner.told("/api/rate/close", {"study": study["id"], "action": "finish", "resamples": 0})
-    assert json.loads((run.ratings / "results.json").read_text())["likert"]["empathy"]["models"][0]["mean"] == 3
-    assert len(pl.read_parquet(run.ratings / "ratings.parquet")) == now["answers"]
-    assert "empathy" in the(owner, study["id"])["results"]
+    assert (
+        json.loads((run.ratings / "main" / "results.json").read_text())["likert"]["empathy"]["models"][0]["mean"] == 3
+    )
+    assert len(pl.read_parquet(run.ratings / "main" / "ratings.parquet")) == now["answers"]
+    assert "empathy" in the(owner, study["id"])["results"]["figures"][0]["svg"]
     status, content = owner.ask(f"/api/rate/export?study={study['id']}&format=csv")
     assert (status, content.count(b"\n")) == (200, now["answers"] + 1)
     assert owner.ask(f"/api/rate/export?study={study['id']}&format=xml")[0] == 400
@@ -71,12 +73,15 @@ def test_from_set_up_to_the_runs_results(run, served):
 def test_turns_of_the_chat_from_set_up_to_the_runs_results(run, served):
     owner = Asking(served.url)
     assert owner.told("/api/rate/studies")["chat"] == {"turns": 0, "models": []}
-    chat = {"source": "chat", "models": ["moe", "endpoint:okapi"]}
+    chat = {"name": "main", "source": "chat", "models": ["moe", "endpoint:okapi"]}
     assert owner.ask("/api/rate/studies", {"raters": ["ann"], **chat})[0] == 400
     ids = {send_turn(run, f"it rains {i}", {"moe": f"how wet {i}", "endpoint:okapi": f"ok {i}"}) for i in range(3)}
     send_turn(run, "and snows", {"base": "brr"})
     assert owner.told("/api/rate/studies")["chat"] == {"turns": 4, "models": ["base", "moe", "endpoint:okapi"]}
-    assert owner.ask("/api/rate/studies", {"raters": ["ann"], "source": "web", "models": ["moe"]})[0] == 400
+    assert (
+        owner.ask("/api/rate/studies", {"name": "main", "raters": ["ann"], "source": "web", "models": ["moe"]})[0]
+        == 400
+    )
     _, study = set_up(served.url, **chat, samples=50)
     assert (study["samples"], study["setup"]["source"]) == (3, "chat")
     for rater in study["raters"]:
@@ -87,11 +92,11 @@ def test_turns_of_the_chat_from_set_up_to_the_runs_results(run, served):
         assert not any(name in b"".join(sent) for name in (b"moe", b"MOE", b"okapi", b"OKAPI", *map(str.encode, ids)))
         annotator.rate_all(lambda task, _: "4" if task["task"] == "likert" else "tie")
     owner.told("/api/rate/close", {"study": study["id"], "action": "finish", "resamples": 0})
-    found = json.loads((run.ratings / "results.json").read_text())
+    found = json.loads((run.ratings / "main" / "results.json").read_text())
     rated = found["likert"]["empathy"]["models"]
     assert [(one["name"], one["mean"], one["n"]) for one in rated] == [("moe", 4, 6), ("endpoint:okapi", 4, 6)]
     assert [(one["a"], one["b"], one["tie"]) for one in found["ab"]] == [("moe", "endpoint:okapi", 6)]
-    assert set(pl.read_parquet(run.ratings / "ratings.parquet")["sample_id"]) == ids
+    assert set(pl.read_parquet(run.ratings / "main" / "ratings.parquet")["sample_id"]) == ids
     assert owner.ask(f"/api/rate/export?study={study['id']}&format=sheets")[0] == 200
 
 
@@ -119,7 +124,7 @@ def test_a_rater_is_told_nothing_that_tells_systems_apart(run, served, caplog):
 
 def test_the_same_design_in_two_studies_shows_two_orders(run, served):
     _, first = set_up(served.url, samples=6)
-    _, second = set_up(served.url, samples=6)
+    _, second = set_up(served.url, name="again", samples=6)
     items = []
     for study in (first, second):
         ann = Annotator(served.url, study["raters"][0]["link"])
@@ -177,7 +182,8 @@ def test_an_annotator_reaches_nothing_of_the_owner_nor_of_another(run, served):
     closing = {"study": study["id"], "action": "finish"}
     for path, body in [
         ("/api/rate/studies", None), (f"/api/rate/export?study={study['id']}", None), ("/api/rate/close", closing),
-        ("/api/rate/studies", {"models": ["moe"], "raters": ["eve"]}), ("/lab", None), ("/samples", None), ("/", None),
+        ("/api/rate/studies", {"name": "hers", "models": ["moe"], "raters": ["eve"]}),
+        ("/lab", None), ("/samples", None), ("/", None),
         ("/api/rate/links", {"study": study["id"], "rater": "bo", "action": "renew"}),
     ]:  # fmt: skip
         status, content = ann.ask(path, body)
@@ -212,7 +218,7 @@ def test_requests_that_say_nothing_are_refused(served):
     for place in ("0", "999", "-1", "x", "", "1e3", "٣"):
         assert ann.ask(f"/api/rate/task?{_query(place)}")[0] == 404
     assert owner.ask("/api/rate/studies", [])[0] == 400
-    assert owner.ask("/api/rate/studies", {"models": ["nobody"], "raters": ["ann"]})[0] == 400
+    assert owner.ask("/api/rate/studies", {"name": "main", "models": ["nobody"], "raters": ["ann"]})[0] == 400
     assert owner.ask("/api/rate/close", {"study": "nothing", "action": "finish"})[0] == 400
 
 
@@ -226,7 +232,8 @@ def test_no_byte_to_an_annotator_names_a_model_the_run_or_a_sample(tmp_path):
     said = {"zebra-7b": lambda i: f"oh dear {i}", "quokka-moe": lambda i: f"what happened {i}"}
     run = responded_run(tmp_path / "okapi-run", dialogues=4, responses=said)
     with serving([run.root], tmp_path) as served:
-        _, study = set_up(served.url, models=[*said, "reference"], raters=["ann"], samples=3, by_dimension=True)
+        _, study = set_up(served.url, models=[*said, "reference"], raters=["ann"], samples=3,
+                          questionnaire=questions(("likert", "ab"), "by-dimension"))  # fmt: skip
         ann = Annotator(served.url, study["raters"][0]["link"])
         bodies = [ann.page, ann.ask("/rate")[1], ann.ask("/rate?run=okapi-run")[1]]
         start = ann.told("/api/rate/start")
@@ -249,7 +256,8 @@ def test_no_byte_to_an_annotator_names_a_model_the_run_or_a_sample(tmp_path):
 
 
 def test_sides_are_drawn_for_every_rater_and_kept_with_each_rating(run, served):
-    _, study = set_up(served.url, raters=[f"r{i}" for i in range(6)], likert=False, samples=6, repeats=0)
+    _, study = set_up(served.url, raters=[f"r{i}" for i in range(6)], samples=6, repeats=0,
+                      questionnaire=questions(("ab",)))  # fmt: skip
     for rater in study["raters"]:
         Annotator(served.url, rater["link"]).rate_all(lambda task, question: "left")
     sides = Counter(row["sides"] for row in rows(run))

@@ -13,7 +13,7 @@ pytest.importorskip("scipy", reason='needs the extra "eval"')
 from browser import axe, open_page
 from chat_turns import send_turn
 from rated_runs import responded_run
-from studio_raters import Annotator, set_up, the
+from studio_raters import Annotator, questions, set_up, the
 from studio_server import serving
 
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror="document.title=1">'
@@ -108,7 +108,7 @@ def test_a_pass_through_the_rating_by_keyboard_alone(run, served, browser):
 
 
 def test_undo_back_reload_and_a_second_tab_keep_the_place_and_the_answers(run, served, browser):
-    _, study = set_up(served.url, samples=2, ab=False)
+    _, study = set_up(served.url, samples=2, questionnaire=questions(("likert",)))
     link = served.url + study["raters"][0]["link"]
     page = open_page(browser, link).page
     page.get_by_role("button", name="Begin").click()
@@ -147,7 +147,7 @@ def test_undo_back_reload_and_a_second_tab_keep_the_place_and_the_answers(run, s
 
 
 def test_two_annotators_at_once_rate_their_own(run, served, browser):
-    _, study = set_up(served.url, samples=1, ab=False)
+    _, study = set_up(served.url, samples=1, questionnaire=questions(("likert",)))
     pages = [open_page(browser, served.url + one["link"]).page for one in study["raters"]]
     for page in pages:
         page.get_by_role("button", name="Begin").click()

@@ -1,20 +1,21 @@
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from efficient_empathy.evaluation.ratings import Design
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.pages.rate.store import Rating, RatingStore
-from efficient_empathy.studio.pages.rate.tasks import draw
+from efficient_empathy.studio.pages.rate.tasks import draw_design
 from rated_runs import responded_run
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     run = responded_run(tmp_path_factory.mktemp("store") / "run")
-    return draw(run, ["moe", "base"], Design(("ann", "bo")), 3)
+    return draw_design(run, "main", ["moe", "base"], Design(("ann", "bo")), 3)
 
 
 @pytest.fixture
@@ -124,13 +125,34 @@ def test_a_link_opens_one_raters_tasks(store, ann):
     assert store.rater_of("some-link") is None
 
 
-def test_two_studies_of_one_design_stand_apart(store, drawn):
-    one, other = (store.add_study(drawn, {}) for _ in range(2))
+_OF = {"raters": "study", "turns": "study", "items": "rater", "ratings": "rater", "answers": "rater"}
+
+
+def _of(table, study, rater):
+    return study if _OF[table] == "study" else rater.id
+
+
+def test_two_studies_of_one_design_stand_apart_and_one_is_deleted_alone(store, drawn):
+    key = drawn.key.model_copy(update={"study": "again"})
+    one, other = store.add_study(drawn, {}), store.add_study(replace(drawn, key=key), {})
     item = drawn.tasks["ann"][0].item
     store.rate(store.rater(one, "ann"), rating(item, "4", "aaaaaaaa"))
     assert store.answers_to(store.rater(other, "ann"), item) == {}
     assert store.last(one) == 1
     assert store.last(other) == 0
+    with pytest.raises(UserError, match="there is a study AGAIN already: take another name"):
+        store.add_study(replace(drawn, key=key.model_copy(update={"study": "AGAIN"})), {})
+    rated = store.rater(other, "bo")
+    store.rate(rated, rating(store.task(rated, 1).item, "4", "bbbbbbbb"))
+    store.undo(rated, "an-undoing")
+    store.delete_study(other)
+    assert [study.name for study in store.studies()] == ["main"]
+    with sqlite3.connect(store.path) as db:
+        for table in ("raters", "turns", "items", "ratings", "answers"):
+            assert not db.execute(
+                f"SELECT 1 FROM {table} WHERE {_OF[table]} = ?", (_of(table, other, rated),)
+            ).fetchall()
+    assert store.answers_to(store.rater(one, "ann"), item) == {"empathy": "4"}
 
 
 def test_many_threads_and_two_processes_worth_of_connections_lose_nothing(store, ann, drawn):

@@ -4,10 +4,18 @@ import pytest
 
 from chat_turns import send_turn
 from efficient_empathy.evaluation.ratings import Design
+from efficient_empathy.evaluation.ratings.questions import ScaleQuestion, load_questionnaire
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.studio.pages.chat.turns import waiting
-from efficient_empathy.studio.pages.rate.tasks import as_shown, check_value, draw, questions_of, rateable
-from rated_runs import responded_run
+from efficient_empathy.studio.pages.rate.tasks import (
+    as_shown,
+    check_value,
+    draw_design,
+    rateable,
+    reading_minutes,
+    start_of,
+)
+from rated_runs import asking, responded_run
 
 MODELS = ["moe", "base", "reference"]
 
@@ -23,7 +31,7 @@ def test_models_of_the_generations_and_the_reference_can_be_rated(run, tmp_path)
 
 def test_every_rater_gets_every_task_in_an_order_of_their_own_with_hidden_repeats(run):
     design = Design(("ann", "bo"), repeats=0.1)
-    drawn = draw(run, MODELS, design, 5)
+    drawn = draw_design(run, "main", MODELS, design, 5)
     ann, bo = drawn.tasks["ann"], drawn.tasks["bo"]
     assert [task.place for task in ann] == list(range(1, len(ann) + 1))
     assert sorted((t.task, t.sample_id, *sorted(t.responses)) for t in ann) != []
@@ -32,11 +40,11 @@ def test_every_rater_gets_every_task_in_an_order_of_their_own_with_hidden_repeat
     assert not {t.item for t in ann} & {t.item for t in bo}
     again = [item for item in drawn.key.sheets[0].items.values() if item.repeat_of]
     assert len(again) == 4  # a tenth of 15 ratings and of 15 comparisons, rounded up
-    assert draw(run, MODELS, design, 5) == drawn
+    assert draw_design(run, "main", MODELS, design, 5) == drawn
 
 
 def test_what_a_browser_gets_names_no_model_and_no_sample(run):
-    drawn = draw(run, MODELS, Design(("ann",)), 5)
+    drawn = draw_design(run, "main", MODELS, Design(("ann",)), 5)
     for task in drawn.tasks["ann"]:
         told = json.dumps(as_shown(task))
         assert set(as_shown(task)) == {"place", "item", "task", "turns", "responses"}
@@ -50,17 +58,16 @@ def test_what_a_browser_gets_names_no_model_and_no_sample(run):
         ([], Design(("ann",)), "no model is chosen"),
         (["moe", "nobody"], Design(("ann",)), "'nobody' is none of average, base, moe, reference"),
         (["../moe"], Design(("ann",)), "is none of"),
-        (["moe"], Design(("ann",), ()), "nothing is asked"),
         (["moe"], Design(()), "no rater is named"),
         (["moe"], Design(("ann", "ann")), "each name once"),
         (["moe"], Design(("<b>",)), "cannot be called '<b>'"),
-        (["moe"], Design(("ann",), ("ab",)), "needs two models"),
-        (["moe"], Design(tuple(f"r{i}" for i in range(201)), ("likert",)), "more than 200"),
+        (["moe"], Design(("ann",), asking(("ab",))), "needs two models"),
+        (["moe"], Design(tuple(f"r{i}" for i in range(201)), asking(("likert",))), "more than 200"),
     ],
 )
 def test_a_design_that_cannot_be_is_told(run, models, design, told):
     with pytest.raises(UserError, match=told):
-        draw(run, models, design, 5)
+        draw_design(run, "main", models, design, 5)
 
 
 def test_turns_of_the_chat_are_drawn_as_samples_are(run):
@@ -69,7 +76,7 @@ def test_turns_of_the_chat_are_drawn_as_samples_are(run):
     alone = send_turn(run, "and now the dog", {"endpoint:big": "oh dear", "moe": "oh no"})
     assert waiting(run) == {"turns": 4, "models": ["base", "moe", "endpoint:big"]}
     design = Design(("ann", "bo"), repeats=0)
-    drawn = draw(run, ["moe", "base"], design, 50, "chat")
+    drawn = draw_design(run, "main", ["moe", "base"], design, 50, "chat")
     assert set(drawn.key.dialogues) == set(ids)
     assert len(set(drawn.key.dialogues.values())) == 3
     assert drawn.left_out == 1
@@ -84,9 +91,11 @@ def test_turns_of_the_chat_are_drawn_as_samples_are(run):
             )
             said = {"moe": f"poor cat {i}", "base": f"ok {i}"}
             assert task.responses == tuple(said[group[0]] for group in task.sides)
-    assert len(draw(run, ["moe"], Design(("ann",), ("likert",)), 2, "chat").key.dialogues) == 2
-    assert set(draw(run, ["endpoint:big"], Design(("ann",), ("likert",)), 9, "chat").key.dialogues) == {alone}
-    assert draw(run, ["moe", "base"], design, 50, "chat") == drawn
+    assert len(draw_design(run, "main", ["moe"], Design(("ann",), asking(("likert",))), 2, "chat").key.dialogues) == 2
+    assert set(
+        draw_design(run, "main", ["endpoint:big"], Design(("ann",), asking(("likert",))), 9, "chat").key.dialogues
+    ) == {alone}
+    assert draw_design(run, "main", ["moe", "base"], design, 50, "chat") == drawn
 
 
 @pytest.mark.parametrize(
@@ -99,12 +108,15 @@ def test_lines_that_are_no_turns_of_the_chat_are_passed_over_and_take_none_with_
         file.write(line)
     second = send_turn(run, "two", {"moe": "c", "base": "d"})
     assert waiting(run) == {"turns": 2, "models": ["base", "moe"]}
-    assert set(draw(run, ["moe"], Design(("ann",), ("likert",)), 5, "chat").key.dialogues) == {first, second}
+    assert set(draw_design(run, "main", ["moe"], Design(("ann",), asking(("likert",))), 5, "chat").key.dialogues) == {
+        first,
+        second,
+    }
 
 
 def test_what_a_browser_gets_of_a_turn_of_the_chat_names_no_model_and_no_turn(run):
     sent = send_turn(run, "my cat is ill", {"moe": "poor cat", "endpoint:big": "oh"})
-    for task in draw(run, ["moe", "endpoint:big"], Design(("ann",)), 5, "chat").tasks["ann"]:
+    for task in draw_design(run, "main", ["moe", "endpoint:big"], Design(("ann",)), 5, "chat").tasks["ann"]:
         assert set(as_shown(task)) == {"place", "item", "task", "turns", "responses"}
         assert not any(name in json.dumps(as_shown(task)) for name in ("moe", "endpoint", "MOE, labelled", sent))
 
@@ -119,21 +131,25 @@ def test_what_a_browser_gets_of_a_turn_of_the_chat_names_no_model_and_no_turn(ru
 )
 def test_a_choice_of_the_chat_that_cannot_be_is_told(run, models, told):
     with pytest.raises(UserError, match="'moe' is none of no models"):
-        draw(run, ["moe"], Design(("ann",)), 5, "chat")
+        draw_design(run, "main", ["moe"], Design(("ann",)), 5, "chat")
     send_turn(run, "one", {"moe": "a", "base": "b"})
     send_turn(run, "two", {"moe": "a", "endpoint:big": "b"})
     with pytest.raises(UserError, match=told):
-        draw(run, models, Design(("ann",)), 5, "chat")
+        draw_design(run, "main", models, Design(("ann",)), 5, "chat")
 
 
 def test_only_answers_on_the_scale_are_taken():
-    for value in ("1", "5", ""):
-        check_value("likert", "empathy", value, ["better"])
-    check_value("ab", "better", "tie", ["better"])
-    check_value("likert", "comment", "x" * 2000, [])
+    warm = ScaleQuestion(name="warmth", text="How warm?", scale=(0, 10))
+    asked = load_questionnaire().model_copy(update={"ratings": (*load_questionnaire().ratings, warm)})
+    for question, values in {"empathy": ("1", "5", ""), "warmth": ("0", "10", ""), "comment": ("x" * 2000,)}.items():
+        for value in values:
+            check_value("likert", question, value, asked)
+    check_value("ab", "better", "tie", asked)
     for task, question, value in [
         ("likert", "empathy", "6"),
         ("likert", "empathy", "3.5"),
+        ("likert", "warmth", "11"),
+        ("likert", "warmth", "07"),
         ("likert", "better", "3"),
         ("likert", "item", "3"),
         ("ab", "better", "Left"),
@@ -141,10 +157,20 @@ def test_only_answers_on_the_scale_are_taken():
         ("likert", "comment", "x" * 2001),
     ]:
         with pytest.raises(UserError):
-            check_value(task, question, value, ["better"])
+            check_value(task, question, value, asked)
 
 
-def test_questions_are_those_of_the_key():
-    assert [one.name for one in questions_of("likert", ["better"])][1] == "empathy"
-    assert [one.name for one in questions_of("ab", ["better"])] == ["better"]
-    assert len(questions_of("ab", ["coherence", "empathy", "informativeness", "continuity"])) == 4
+def test_a_browser_gets_the_questions_of_the_study_and_of_its_own_tasks(run):
+    asked = load_questionnaire()
+    start = start_of(asked, ("ab",))
+    assert start["instructions"][0] == "Thank you for rating."
+    assert start["questions"] == {"ab": [{"name": "better", "text": asked.comparisons[0].text}]}
+    assert start_of(asked, ("likert", "ab"))["questions"]["likert"][1]["scale"] == [1, 5]
+
+
+def test_the_time_is_what_is_read_once_and_what_is_asked(run):
+    (tasks,) = draw_design(run, "main", ["moe"], Design(("ann",), asking(("likert",)), repeats=0), 1).tasks.values()
+    words = sum(len(text.split()) for text in (*(said for _, said in tasks[0].turns), *tasks[0].responses))
+    assert reading_minutes(tasks, load_questionnaire()) == pytest.approx(words / 200 + 4 * 6 / 60)
+    again = reading_minutes([*tasks, *tasks], load_questionnaire())
+    assert again == pytest.approx(words / 200 + 8 * 6 / 60)

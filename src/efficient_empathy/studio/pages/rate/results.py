@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from efficient_empathy.dialogues import uniform
-from efficient_empathy.evaluation.ratings.design import COMMENT, layout_of
-from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, SCALE, Task
+from efficient_empathy.evaluation.ratings.design import layout_of
+from efficient_empathy.evaluation.ratings.questions import COMMENT, ScaleQuestion, Task
 from efficient_empathy.evaluation.ratings.reading import Reading, answers_to, rater_summaries
-from efficient_empathy.evaluation.ratings.record import NAME, RESULTS, Key, RatingsRecord
+from efficient_empathy.evaluation.ratings.record import RESULTS, Key, RatingsRecord, study_folder, write_key
 from efficient_empathy.evaluation.ratings.results import PREFERENCES, Resampling, results
 from efficient_empathy.evaluation.ratings.stage import answers_frame, write_results
 from efficient_empathy.foundation.errors import UserError
@@ -28,7 +28,7 @@ from efficient_empathy.foundation.statistics.measured import finite
 from efficient_empathy.studio.pages.rate.store import RatingStore, Study
 from efficient_empathy.studio.pages.rate.tasks import reading_of
 
-Format = Literal["csv", "jsonl", "parquet", "sheets"]
+Format = Literal["csv", "jsonl", "parquet", "sheets", "key"]
 SOURCE = "ratings/studio.sqlite"
 COEFFICIENTS = ("alpha_ordinal", "weighted_kappa", "fleiss_kappa")
 JOINT = " | "
@@ -43,42 +43,52 @@ def live(store: RatingStore, study: Study) -> dict[str, Any]:
     rows = store.standing(study.id)
     reading = _reading(study, rows)
     sheets = list(reading.rows.values())
-    questions: list[tuple[str, Task]] = [(one.name, "likert") for one in DIMENSIONS]
-    questions += [(question, "ab") for question in study.key.questions]
+    asked = study.key.questionnaire
     lines = []
-    for question, task in questions:
-        answers = answers_to(question, task, sheets, study.key)
+    for question, task in [(one, kind) for kind in asked.tasks for one in asked.questions(kind)]:
+        answers = answers_to(question.name, task, sheets, study.key)
         if not answers.units:
             continue
         common = int(((~np.isnan(answers.values)).sum(1) > 1).sum())
-        line = {"question": question, "task": task, "items": len(answers.units), "common": common}
+        line = {"question": question.name, "task": task, "items": len(answers.units), "common": common}
         if common:
-            values = agreement(answers.values, SCALE if task == "likert" else PREFERENCES, draws=0)
+            scale = question.points if isinstance(question, ScaleQuestion) else PREFERENCES
+            values = agreement(answers.values, scale, draws=0)
             line |= {name: finite(values[name].value) for name in COEFFICIENTS}
         lines.append(line)
     quick = _seconds(rows)
     people = [
-        {"name": one.name, "steady": one.self_consistency, "left": one.left_share, "seconds": quick.get(one.name)}
+        {
+            "name": one.name,
+            "steady": one.self_consistency,
+            "repeats": sum(repeated.answers for repeated in one.repeated.values()),
+            "left": one.left_share,
+            "seconds": quick.get(one.name),
+        }
         for one in rater_summaries(sheets, study.key)
-    ]  # fmt: skip
+    ]
     return {"agreement": lines, "raters": people, "answers": sum(row["question"] != COMMENT for row in rows)}
 
 
-def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: bool, how: Resampling) -> RatingsRecord:
-    """Close a study and write the run's `ratings/ratings.parquet` and `ratings/results.json`; returns the latter.
+def finish(workspace: Workspace, store: RatingStore, study: Study, how: Resampling) -> RatingsRecord:
+    """Close a study and write its `ratings.parquet` and `results.json` in `ratings/NAME`; returns the latter.
 
-    Results of sheets, or of another study, are replaced only with `replace`. Raises `UserError`; nothing is written and
-    the study stays as it was then.
+    Raises `UserError`; nothing is written and the study stays as it was then.
     """
-    path = workspace.ratings / RESULTS
-    if not replace and path.exists() and results_of(workspace, study) is None:
-        raise UserError(f"{path} has the results of other ratings: say that they are to be replaced")
+    path = study_folder(workspace, study.name) / RESULTS
+    if path.exists() and results_of(workspace, study) is None:
+        raise UserError(f"{path} has the results of other ratings of that name: move it elsewhere")
     store.close_study(study.id, closed=True)
     try:
-        reading = _reading(study, store.standing(study.id))
+        rows = store.standing(study.id)
+        reading = _reading(study, rows)
         if not any(one.answers for one in reading.rows.values()):
             raise UserError("nobody has rated anything yet: finish when there are ratings")
+        quick = _seconds(rows)
         record = results(reading, study.key, how)
+        raters = tuple(one.model_copy(update={"seconds": quick.get(one.name)}) for one in record.raters)
+        record = record.model_copy(update={"raters": raters})
+        write_key(study.key, path.parent)
         write_results(workspace, record, answers_frame(reading, study.key))
     except BaseException:
         if study.closed_at is None:
@@ -90,9 +100,11 @@ def finish(workspace: Workspace, store: RatingStore, study: Study, *, replace: b
 def export(store: RatingStore, study: Study, format: Format) -> bytes:  # noqa: A002
     """All answers that stand.
 
-    As a table they have the columns of `ratings/ratings.parquet`, and `place`, `milliseconds` and `rated_at`. `sheets`
-    is a ZIP of filled-in sheets and their key, which `efficient-empathy ratings read` takes.
+    As a table they have the columns of `ratings.parquet`, and `place`, `milliseconds` and `rated_at`. `sheets` is a ZIP
+    of filled-in sheets, which `efficient-empathy ratings read` takes with the `key`; those two never come in one file.
     """
+    if format == "key":
+        return study.key.json_text().encode()
     rows = store.standing(study.id)
     if format == "sheets":
         return _sheets(store, study, rows)
@@ -137,9 +149,9 @@ def _by_item(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, str]
 
 
 def results_of(workspace: Workspace, study: Study) -> RatingsRecord | None:
-    """The run's `ratings/results.json` where it was made of this study; None also for a file that cannot be read."""
+    """A study's `results.json` where it was made of these ratings; None also for a file that cannot be read."""
     try:
-        record = RatingsRecord.read_if_there(workspace.ratings / RESULTS)
+        record = RatingsRecord.read_if_there(workspace.ratings / study.name / RESULTS)
     except UserError:
         return None
     if record is None or not record.sheets:
@@ -161,12 +173,11 @@ def _sheets(store: RatingStore, study: Study, rows: list[dict[str, Any]]) -> byt
     answers = _by_item(rows)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(NAME, study.key.json_text())
         for rater in store.raters(study.id):
             by_task: dict[Task, list[list[str]]] = defaultdict(list)
             for task in store.tasks(rater):
                 own = answers.get((rater.name, task.item), {})
-                layout = layout_of(task.task, study.key.questions)
+                layout = layout_of(task.task, study.key.questionnaire)
                 context = "\n".join(f"{role.capitalize()}: {text}" for role, text in task.turns)
                 cells = [own.get(name, "") for name in (*layout.answers, COMMENT)]
                 by_task[task.task].append([task.item, context, *task.responses, *cells])
@@ -180,6 +191,6 @@ def _csv_files(key: Key, rater: str, by_task: Mapping[Task, list[list[str]]]) ->
     for (task, cells), name in zip(by_task.items(), files, strict=True):
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerow(map(as_text, layout_of(task, key.questions).columns))
+        writer.writerow(map(as_text, layout_of(task, key.questionnaire).columns))
         writer.writerows([as_text(cell) for cell in row] for row in cells)
         yield name, text.getvalue().encode("utf-8-sig")

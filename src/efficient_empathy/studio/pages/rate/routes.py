@@ -6,35 +6,47 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from efficient_empathy.evaluation.ratings.formatting import results_summary
-from efficient_empathy.evaluation.ratings.questions import Task
+from efficient_empathy.evaluation.ratings.questions import (
+    BUNDLED,
+    TASKS,
+    Questionnaire,
+    load_questionnaire,
+    parse_questionnaire,
+)
+from efficient_empathy.evaluation.ratings.record import RESULTS, RatingsRecord, study_folder, study_names, write_key
 from efficient_empathy.evaluation.ratings.results import Resampling
+from efficient_empathy.evaluation.ratings.stage import delete_study
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.chat.turns import waiting
 from efficient_empathy.studio.pages.rate.results import Format, export, finish, live, results_of
+from efficient_empathy.studio.pages.rate.shown import shown_results
 from efficient_empathy.studio.pages.rate.store import Rater, Rating, RatingStore, Stores, Study
 from efficient_empathy.studio.pages.rate.tasks import (
-    TASKS,
     Answer,
     Closing,
+    Deletion,
     LinkChange,
+    QuestionnaireText,
     Setup,
     Undoing,
     as_shown,
     check_value,
     draw,
-    questions_of,
     rateable,
+    reading_minutes,
+    start_of,
 )
-from efficient_empathy.studio.server.bodies import Body, read_body
+from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Link
 from efficient_empathy.studio.server.security import owner_only
@@ -54,9 +66,8 @@ class Annotators:
         store, rater, is_closed = self._who(request)
         key = store.key(rater.study)
         items = next(sheet.items for sheet in key.sheets if sheet.rater == rater.name)
-        tasks: list[Task] = [task for task in TASKS if any(one.task == task for one in items.values())]
-        questions = {task: [vars(one) for one in questions_of(task, key.questions)] for task in tasks}
-        return {"closed": is_closed, "questions": questions, **store.progress(rater)}
+        tasks = [task for task in TASKS if any(one.task == task for one in items.values())]
+        return {"closed": is_closed, **start_of(key.questionnaire, tasks), **store.progress(rater)}
 
     def task(self, request: Request) -> dict[str, Any]:
         """One task with the annotator's own answers so far."""
@@ -78,7 +89,7 @@ class Annotators:
         if task is None:
             raise HTTPException(404, "That is none of your tasks: reload the page.")
         try:
-            check_value(task.task, answer.question, answer.value, store.key(rater.study).questions)
+            check_value(task.task, answer.question, answer.value, store.key(rater.study).questionnaire)
         except UserError as error:
             raise HTTPException(400, str(error)) from error
         store.rate(rater, Rating(**answer.model_dump()))
@@ -105,7 +116,10 @@ MEDIA = {
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
     "sheets": "application/zip",
+    "key": "application/json",
 }
+FILES = {"sheets": "sheets.zip", "key": "key.json"}
+"""What a download is called that is no table of answers."""
 
 
 class Owner:
@@ -121,22 +135,73 @@ class Owner:
         store = self._stores.of(workspace)
         studies = store.studies() if store else []
         links = {link.id: link for link in self._studio.links.of(workspace.root)}
+        here = {study.name for study in studies}
         return {
             "models": rateable(workspace),
             "chat": waiting(workspace),
             "now": time.time(),
             "studies": [self._study_record(workspace, store, study, links) for study in studies if store],
+            "sheets": [_sheets_record(workspace, name) for name in study_names(workspace) if name not in here],
         }
 
     def set_up(self, request: Request, setup: Setup) -> dict[str, Any]:
         """Draw a design, keep it, and make its links."""
         workspace = self._studio.run(request)
-        drawing = draw(workspace, setup.models, setup.design(), setup.samples, setup.source)
+        if setup.name.casefold() in map(str.casefold, study_names(workspace)):
+            raise UserError(f"there is a study {setup.name} already: take another name")
+        drawing = draw(workspace, setup)
         store = self._stores.open_or_make(workspace)
         study = store.add_study(drawing, setup.model_dump() | {"left_out": drawing.left_out})
+        write_key(drawing.key, study_folder(workspace, setup.name))
         for rater in store.raters(study):
             store.give_link(rater, self._studio.links.issue(workspace.root, rater.name, days=setup.days).id)
         return {"study": study}
+
+    def preview(self, request: Request, setup: Setup) -> dict[str, Any]:
+        """What raters would get of a set-up, drawn and not kept: how much it is, instructions, a task of each kind."""
+        drawing = draw(self._studio.run(request), setup)
+        asked = drawing.key.questionnaire
+        counts = [len(tasks) for tasks in drawing.tasks.values()]
+        minutes = [reading_minutes(tasks, asked) for tasks in drawing.tasks.values()]
+        every = next(iter(drawing.tasks.values()))
+        examples = [next((one for one in every if one.task == task), None) for task in asked.tasks]
+        return {
+            "tasks": [min(counts), max(counts)],
+            "minutes": [min(minutes), max(minutes)],
+            "samples": len(drawing.key.dialogues),
+            "left_out": drawing.left_out,
+            **start_of(asked, asked.tasks),
+            "examples": [as_shown(task) for task in examples if task],
+        }
+
+    def questionnaires(self, _: Request) -> dict[str, Any]:
+        """The bundled questionnaires, to choose from and to begin with."""
+        return {"questionnaires": [_questionnaire_record(load_questionnaire(name)) for name in BUNDLED]}
+
+    def import_questionnaire(self, _: Request, content: QuestionnaireText) -> dict[str, Any]:
+        """A questionnaire from YAML, as the form has it."""
+        return _questionnaire_record(parse_questionnaire(content.text))
+
+    def export_questionnaire(self, _: Request, questionnaire: Questionnaire) -> dict[str, Any]:
+        """A questionnaire of the form as YAML."""
+        return {"text": questionnaire.yaml_text()}
+
+    def delete(self, request: Request, deletion: Deletion) -> dict[str, Any]:
+        """Delete a study with all that was rated and what it came to; its links open nothing any more."""
+        if deletion.typed.strip() != deletion.name:
+            raise UserError(f"that is not the study's name: type {deletion.name} to delete it with all ratings")
+        workspace = self._studio.run(request)
+        store = self._stores.of(workspace)
+        study = next((one for one in store.studies() if one.name == deletion.name), None) if store else None
+        if study is None and deletion.name not in study_names(workspace):
+            raise UserError("this run has no such study: choose one from the list")
+        if store and study:
+            for rater in store.raters(study.id):
+                if rater.link:
+                    self._studio.links.revoke(rater.link)
+            store.delete_study(study.id)
+        delete_study(workspace, deletion.name)
+        return {}
 
     def change_link(self, request: Request, change: LinkChange) -> dict[str, Any]:
         """Withdraw a rater's link; `renew` gives another, with which they go on where they were."""
@@ -154,8 +219,10 @@ class Owner:
         workspace, store, study = self._study(request, closing.study)
         if closing.action == "reopen":
             store.close_study(study.id, closed=False)
+        elif closing.action == "close":
+            store.close_study(study.id, closed=True)
         else:
-            finish(workspace, store, study, replace=closing.replace, how=Resampling(closing.resamples))
+            finish(workspace, store, study, Resampling(closing.resamples))
         return {}
 
     def export(self, request: Request) -> Response:
@@ -165,8 +232,8 @@ class Owner:
         if kind not in MEDIA:
             raise UserError(f"there is no format {kind!r}: take one of {', '.join(MEDIA)}")
         file_format: Format = kind  # type: ignore[assignment]
-        name = f"ratings-{study.id}.{'zip' if kind == 'sheets' else kind}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        name = f"{study.name}-{FILES.get(kind, f'answers.{kind}')}".replace(" ", "-")
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
         return Response(export(store, study, file_format), media_type=MEDIA[kind], headers=headers)
 
     def _study(self, request: Request, study: str) -> tuple[Workspace, RatingStore, Study]:
@@ -187,9 +254,14 @@ class Owner:
         results = results_of(workspace, study)
         return {
             "id": study.id,
+            "name": study.name,
             "made_at": study.made_at,
             "closed_at": study.closed_at,
-            "setup": study.setup,
+            "setup": {**study.setup, "questionnaire": study.key.questionnaire.name},
+            "questions": {
+                task: [one.name for one in study.key.questionnaire.questions(task)]
+                for task in study.key.questionnaire.tasks
+            },
             "samples": len(study.key.dialogues),
             "answers": standing["answers"],
             "agreement": standing["agreement"],
@@ -197,8 +269,21 @@ class Owner:
                 {**people[one.name], **progress[one.name], "seen_at": one.seen_at, **_link(links.get(one.link or ""))}
                 for one in store.raters(study.id)
             ],
-            "results": results_summary(results) if results else None,
+            "results": shown_results(results) if results else None,
         }
+
+
+def _sheets_record(workspace: Workspace, name: str) -> dict[str, Any]:
+    """A study of sheets, which the studio did not set up: its results alone."""
+    try:
+        record = RatingsRecord.read_if_there(study_folder(workspace, name) / RESULTS)
+    except UserError as error:
+        return {"name": name, "results": None, "problem": str(error)}
+    return {"name": name, "results": shown_results(record) if record else None, "problem": None}
+
+
+def _questionnaire_record(questionnaire: Questionnaire) -> dict[str, Any]:
+    return questionnaire.model_dump(mode="json")
 
 
 def _link(link: Link | None) -> dict[str, Any]:
@@ -229,6 +314,11 @@ def routes(studio: Studio) -> list[BaseRoute]:
         Route("/rate", page),
         Route("/api/rate/studies", _get(mine(owner.overview))),
         Route("/api/rate/studies", _post(mine(owner.set_up), Setup), methods=["POST"]),
+        Route("/api/rate/preview", _post(mine(owner.preview), Setup), methods=["POST"]),
+        Route("/api/rate/questionnaires", _get(mine(owner.questionnaires))),
+        Route("/api/rate/import", _post(mine(owner.import_questionnaire), QuestionnaireText), methods=["POST"]),
+        Route("/api/rate/yaml", _post(mine(owner.export_questionnaire), Questionnaire), methods=["POST"]),
+        Route("/api/rate/delete", _post(mine(owner.delete), Deletion), methods=["POST"]),
         Route("/api/rate/links", _post(mine(owner.change_link), LinkChange), methods=["POST"]),
         Route("/api/rate/close", _post(mine(owner.close), Closing), methods=["POST"]),
         Route("/api/rate/export", mine(owner.export)),
@@ -259,7 +349,7 @@ def _get(handle: Callable[[Request], Any]) -> Callable[[Request], Response]:
     return endpoint
 
 
-def _post(handle: Callable[..., Any], model: type[Body]) -> Callable[[Request], Any]:
+def _post(handle: Callable[..., Any], model: type[BaseModel]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         body = read_body(model, await request.body())
         return JSONResponse(await run_in_threadpool(handle, request, body))

@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efficient_empathy.evaluation.ratings.questions import DIMENSIONS
+from efficient_empathy.evaluation.ratings.questions import TASKS
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.errors import UserError, error_context
 from efficient_empathy.foundation.run.files import transaction, write_ahead
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.rate.tasks import Drawing, RatingTask
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS studies (
-    id TEXT PRIMARY KEY, made_at REAL NOT NULL, closed_at REAL,
-    key TEXT NOT NULL,            -- the design, as ratings/key.json has it
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, made_at REAL NOT NULL, closed_at REAL,
+    key TEXT NOT NULL,            -- the design, as ratings/NAME/key.json has it
     setup TEXT NOT NULL);         -- what the owner asked for, JSON
 CREATE TABLE IF NOT EXISTS raters (
     id TEXT PRIMARY KEY, study TEXT NOT NULL REFERENCES studies (id), name TEXT NOT NULL,
@@ -56,6 +56,7 @@ class Study:
     """One rating that was set up."""
 
     id: str
+    name: str
     made_at: float
     closed_at: float | None
     key: Key
@@ -133,22 +134,28 @@ class RatingStore:
             self._db.close()
 
     def add_study(self, drawing: Drawing, setup: Mapping[str, Any]) -> str:
-        """Keep a drawn design; returns the study's id. Its raters have no links yet."""
-        study, now = secrets.token_hex(6), time.time()
-        question_counts = {"likert": len(DIMENSIONS), "ab": len(drawing.key.questions)}
+        """Keep a drawn design; returns the study's id. Its raters have no links yet.
+
+        Raises `UserError` where there is a study of that name.
+        """
+        study, now, name = secrets.token_hex(6), time.time(), drawing.key.study
+        question_counts = {task: len(drawing.key.questionnaire.questions(task)) for task in TASKS}
         with self._guard(), self._transaction():
+            names = [row["name"] for row in self._db.execute("SELECT name FROM studies")]
+            if name.casefold() in map(str.casefold, names):
+                raise UserError(f"there is a study {name} already: take another name")
             self._db.execute(
-                "INSERT INTO studies VALUES (?, ?, NULL, ?, ?)",
-                (study, now, drawing.key.model_dump_json(), json.dumps(dict(setup))),
+                "INSERT INTO studies VALUES (?, ?, ?, NULL, ?, ?)",
+                (study, name, now, drawing.key.model_dump_json(), json.dumps(dict(setup))),
             )
             turns = {task.sample_id: task.turns for tasks in drawing.tasks.values() for task in tasks}
             self._db.executemany(
                 "INSERT INTO turns VALUES (?, ?, ?)",
                 [(study, sample, json.dumps(turn, ensure_ascii=False)) for sample, turn in turns.items()],
             )
-            for name, tasks in drawing.tasks.items():
+            for person, tasks in drawing.tasks.items():
                 rater = secrets.token_hex(8)
-                self._db.execute("INSERT INTO raters VALUES (?, ?, ?, NULL, NULL)", (rater, study, name))
+                self._db.execute("INSERT INTO raters VALUES (?, ?, ?, NULL, NULL)", (rater, study, person))
                 self._db.executemany(
                     "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     [_item_row(rater, task, question_counts[task.task]) for task in tasks],
@@ -157,9 +164,11 @@ class RatingStore:
 
     def studies(self) -> list[Study]:
         """All studies, the newest first."""
-        rows = self._all("SELECT id, made_at, closed_at, setup FROM studies ORDER BY made_at DESC, id")
+        rows = self._all("SELECT id, name, made_at, closed_at, setup FROM studies ORDER BY made_at DESC, id")
         return [
-            Study(row["id"], row["made_at"], row["closed_at"], self.key(row["id"]), json.loads(row["setup"]))
+            Study(
+                row["id"], row["name"], row["made_at"], row["closed_at"], self.key(row["id"]), json.loads(row["setup"])
+            )
             for row in rows
         ]
 
@@ -180,6 +189,18 @@ class RatingStore:
     def close_study(self, study: str, *, closed: bool) -> None:
         """Close a study to its raters, or open it again."""
         self._change("UPDATE studies SET closed_at = ? WHERE id = ?", (time.time() if closed else None, study))
+
+    def delete_study(self, study: str) -> None:
+        """Delete a study with its raters, their tasks and all that they answered."""
+        raters = "(SELECT id FROM raters WHERE study = ?)"
+        with self._guard(), self._transaction():
+            self._db.execute(f"UPDATE ratings SET undoes = NULL WHERE rater IN {raters}", (study,))
+            for table in ("answers", "ratings", "items"):
+                self._db.execute(f"DELETE FROM {table} WHERE rater IN {raters}", (study,))
+            for table in ("turns", "raters"):
+                self._db.execute(f"DELETE FROM {table} WHERE study = ?", (study,))
+            self._db.execute("DELETE FROM studies WHERE id = ?", (study,))
+        self._keys.pop(study, None)
 
     def raters(self, study: str) -> list[Rater]:
         """The raters of a study in the order of its design."""

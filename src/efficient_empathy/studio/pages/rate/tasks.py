@@ -5,7 +5,6 @@ What the requests of the page Rate say, checked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,17 +14,15 @@ from pydantic import Field
 from efficient_empathy.evaluation.ratings.design import (
     REFERENCE,
     Design,
-    Material,
     Row,
-    Sheets,
     design_sheets,
     layout_of,
     material_of_run,
 )
-from efficient_empathy.evaluation.ratings.questions import DIMENSIONS, Question, Task, comparing
+from efficient_empathy.evaluation.ratings.questions import COMMENT, Questionnaire, Task, load_questionnaire
 from efficient_empathy.evaluation.ratings.reading import FilledRow, Reading
-from efficient_empathy.evaluation.ratings.record import Key
-from efficient_empathy.evaluation.ratings.stage import sheet_key
+from efficient_empathy.evaluation.ratings.record import RATER, Key, study_folder
+from efficient_empathy.evaluation.ratings.stage import key_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.replies import reply_names
@@ -33,7 +30,6 @@ from efficient_empathy.studio.pages.chat.turns import chat_material, waiting
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.links import DAYS
 
-TASKS: tuple[Task, ...] = ("likert", "ab")
 Source = Literal["run", "chat"]
 """What is rated: responses of the run to its samples, or turns that were sent from the chat."""
 
@@ -41,23 +37,22 @@ Source = Literal["run", "chat"]
 class Setup(Body):
     """What the owner asks for."""
 
+    name: str = Field(max_length=60)
     source: Source = "run"
     models: list[str]
     raters: list[str]
+    questionnaire: Questionnaire = Field(default_factory=load_questionnaire)
     samples: int = Field(50, ge=1, le=100_000)
-    likert: bool = True
-    ab: bool = True
-    by_dimension: bool = False
     against: str | None = None
+    overlap: int | None = Field(None, ge=1)
     repeats: float = Field(0.05, ge=0, le=1)
     seed: int = Field(0, ge=0, lt=1 << 63)
     days: float = Field(DAYS, gt=0, le=3660)
 
     def design(self) -> Design:
-        """The same as the ratings room has it."""
-        choices = {"likert": self.likert, "ab": self.ab}
-        tasks = tuple(task for task in TASKS if choices[task])
-        return Design(tuple(self.raters), tasks, self.against, self.by_dimension, self.repeats, self.seed)
+        """The same as the ratings room has it; one model alone is not compared."""
+        asked = self.questionnaire.only(comparisons=len(self.models) > 1)
+        return Design(tuple(self.raters), asked, self.against, self.overlap, self.repeats, self.seed)
 
 
 class LinkChange(Body):
@@ -73,9 +68,21 @@ class Closing(Body):
     """The end of a study, or that it goes on."""
 
     study: str
-    action: Literal["finish", "reopen"]
-    replace: bool = False
+    action: Literal["finish", "close", "reopen"]
     resamples: int = Field(1000, ge=0, le=10_000)
+
+
+class Deletion(Body):
+    """A study is to be deleted; `typed` is its name, typed again by whoever means it."""
+
+    name: str
+    typed: str
+
+
+class QuestionnaireText(Body):
+    """A questionnaire as YAML."""
+
+    text: str = Field(max_length=200_000)
 
 
 class Answer(Body):
@@ -94,10 +101,11 @@ class Undoing(Body):
     submission: str = Field(pattern=r"^[\w-]{8,64}$")
 
 
-COMMENT = "comment"
 LONGEST_COMMENT = 2000
 CANNOT_JUDGE = ""
 """The stored value where a rater cannot judge: a missing answer, like an empty cell of a sheet."""
+WORDS_A_MINUTE, SECONDS_A_QUESTION = 200, 6
+"""What the estimate of minutes takes: careful reading, and the time to judge and to press a key."""
 MOST_RATERS = 200
 MOST_TASKS = 200_000
 """The most tasks of one design, all raters together."""
@@ -135,12 +143,21 @@ def rateable(workspace: Workspace) -> list[str]:
     return [*names, REFERENCE] if workspace.samples.exists() else []
 
 
-def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: int, source: Source = "run") -> Drawing:
-    """Draw a design over at most `samples` samples of a run, or turns of its chat.
+def draw(workspace: Workspace, setup: Setup) -> Drawing:
+    """Draw what a study's raters get, over samples of a run or turns of its chat.
 
-    The same arguments, the design's secret among them, give the same tasks, as long as no turn was added.
+    The secret is new each time. Raises `UserError` for names that cannot be a study's, a rater's or a model's, and
+    for a design that asks nothing.
+    """
+    study_folder(workspace, setup.name)
+    return draw_design(workspace, setup.name, setup.models, setup.design(), setup.samples, setup.source)
 
-    Raises `UserError` for names that cannot be a rater's or a model's, and for a design that asks nothing.
+
+def draw_design(
+    workspace: Workspace, study: str, models: Sequence[str], design: Design, samples: int, source: Source = "run"
+) -> Drawing:
+    """`draw` of a design: the same arguments, the design's secret among them, give the same tasks, as long as no turn
+    was added.
     """
     _check(models, design)
     names = rateable(workspace) if source == "run" else waiting(workspace)["models"]
@@ -157,21 +174,21 @@ def draw(workspace: Workspace, models: Sequence[str], design: Design, samples: i
         for sample, context in material.samples.select("sample_id", "context").iter_rows()
     }
     tasks = {rater: _tasks(rows, turns) for rater, rows in sheets.rows.items()}
-    return Drawing(_key(material, sheets, models, design), tasks, material.without)
+    return Drawing(key_of(study, material, design, sheets, "csv"), tasks, material.without)
 
 
 def _check(models: Sequence[str], design: Design) -> None:
     if not models:
         raise UserError("no model is chosen: choose at least one, or two to compare")
-    if not design.tasks:
-        raise UserError("nothing is asked: choose ratings, comparisons or both")
     if not design.raters:
         raise UserError("no rater is named: give each rater a name")
     if len(design.raters) > MOST_RATERS:
         raise UserError(f"{len(design.raters):,} raters are more than {MOST_RATERS}: make two ratings")
     for rater in design.raters:
-        if not re.fullmatch(r"[\w-]{1,60}", rater) or design.raters.count(rater) > 1:
-            raise UserError(f"a rater cannot be called {rater!r}: take letters, digits, - and _, and each name once")
+        if not RATER.fullmatch(rater) or len(rater) > 60 or design.raters.count(rater) > 1:
+            raise UserError(
+                f"a rater cannot be called {rater!r}: take letters, digits, blanks, - and _, and each name once"
+            )
 
 
 def _tasks(rows: Mapping[Task, Sequence[Row]], turns: Mapping[str, tuple[tuple[str, str], ...]]) -> list[RatingTask]:
@@ -184,37 +201,29 @@ def _tasks(rows: Mapping[Task, Sequence[Row]], turns: Mapping[str, tuple[tuple[s
     ]  # fmt: skip
 
 
-def _key(material: Material, sheets: Sheets, models: Sequence[str], design: Design) -> Key:
-    return Key(
-        seed=design.seed,
-        secret=design.secret,
-        models=list(models),
-        questions=[one.name for one in comparing(design.by_dimension)] if "ab" in design.tasks else [],
-        dialogues=dict(material.samples.select("sample_id", "dialogue_id").iter_rows()),
-        identical=sheets.identical,
-        sheets=[sheet_key(rater, rows, "csv") for rater, rows in sheets.rows.items()],
-    )
+def start_of(questionnaire: Questionnaire, tasks: Sequence[Task]) -> dict[str, Any]:
+    """What a rater's browser gets before the first task: instructions, and the questions of the `tasks` they have."""
+    return {
+        "instructions": questionnaire.paragraphs(),
+        "questions": {
+            task: [one.model_dump(mode="json") for one in questionnaire.questions(task)]
+            for task in questionnaire.tasks
+            if task in tasks
+        },
+    }
 
 
-def questions_of(task: Task, names: Sequence[str]) -> tuple[Question, ...]:
-    """The questions of a task; `names` are those of a comparison in the key."""
-    if task == "likert":
-        return DIMENSIONS
-    sets = (comparing(False), comparing(True))
-    return next(questions for questions in sets if [one.name for one in questions] == list(names))
-
-
-def check_value(task: Task, question: str, value: str, names: Sequence[str]) -> None:
+def check_value(task: Task, question: str, value: str, questionnaire: Questionnaire) -> None:
     """Whether `value` can be an answer to `question`; raises `UserError` where it cannot."""
     if question == COMMENT:
         if len(value) > LONGEST_COMMENT:
             raise UserError(f"the remark has {len(value):,} characters: shorten it to {LONGEST_COMMENT:,}")
         return
-    layout = layout_of(task, names)
-    if question not in layout.answers:
+    one = next((one for one in questionnaire.questions(task) if one.name == question), None)
+    if one is None:
         raise UserError(f"{question!r} is not asked here: reload the page")
-    if value not in (*layout.choices, CANNOT_JUDGE):
-        raise UserError(f"{value!r} is no answer to {question}: take one of {', '.join(layout.choices)}")
+    if value not in (*one.choices, CANNOT_JUDGE):
+        raise UserError(f"{value!r} is no answer to {question}: take one of {', '.join(one.choices)}")
 
 
 def reading_of(key: Key, answers: Mapping[tuple[str, str], Mapping[str, str]], source: str) -> Reading:
@@ -227,7 +236,7 @@ def _fill(key: Key, answers_by_item: Mapping[tuple[str, str], Mapping[str, str]]
     for sheet in key.sheets:
         for place, (item, task_key) in enumerate(sheet.items.items(), 1):
             own = answers_by_item.get((sheet.rater, item), {})
-            names = layout_of(task_key.task, key.questions).answers
+            names = layout_of(task_key.task, key.questionnaire).answers
             answers = {name: own[name] for name in names if own.get(name)}
             if not answers and not own.get(COMMENT):
                 continue
@@ -235,6 +244,14 @@ def _fill(key: Key, answers_by_item: Mapping[tuple[str, str], Mapping[str, str]]
             yield FilledRow(
                 sheet.rater, item, task_key, answers, missing, own.get(COMMENT, ""), f"{sheet.rater}, {place}"
             )
+
+
+def reading_minutes(tasks: Sequence[RatingTask], questionnaire: Questionnaire) -> float:
+    """About how long a rater needs: every text is read once, a conversation that comes again is found again at once."""
+    texts = {text for task in tasks for text in (*(said for _, said in task.turns), *task.responses)}
+    words = sum(len(text.split()) for text in texts)
+    questions = sum(len(questionnaire.questions(task.task)) for task in tasks)
+    return words / WORDS_A_MINUTE + questions * SECONDS_A_QUESTION / 60
 
 
 def as_shown(task: RatingTask) -> dict[str, Any]:
