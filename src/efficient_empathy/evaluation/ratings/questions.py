@@ -14,7 +14,8 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.manifest import first_fault
-from efficient_empathy.foundation.settings import Settings, load
+from efficient_empathy.foundation.run.record import Part
+from efficient_empathy.foundation.settings import load
 from efficient_empathy.foundation.yaml_text import YAMLFaultError, parse_yaml
 
 Task = Literal["likert", "ab"]
@@ -25,14 +26,15 @@ ITEM, COMMENT = "item", "comment"
 TEXT_COLUMNS: dict[Task, tuple[str, ...]] = {"likert": ("context", "response"), "ab": ("context", "left", "right")}
 """What a row of each task shows, by column."""
 BUNDLED = ("paper", "by-dimension")
-STANDARD = """\
-Thank you for rating.
-
-You will read conversations between a speaker, who tells of something, and a listener. Please read each one whole, then
-judge what the listener might say next.
-
-Judge each by itself, in the given order. Some resemble one another: that is intended. There are no right answers;
-please do not talk about them with other raters before everyone is done."""
+STANDARD = "\n\n".join(
+    (
+        "Thank you for rating.",
+        "You will read conversations between a speaker, who tells of something, and a listener. Please read each one "
+        "whole, then judge what the listener might say next.",
+        "Judge each by itself, in the given order. Some resemble one another: that is intended. There are no right "
+        "answers; please do not talk about them with other raters before everyone is done.",
+    )
+)
 """The instructions of a questionnaire that has none of its own; an empty line parts paragraphs."""
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -54,7 +56,7 @@ def _plain(text: str) -> str:
 Text = Annotated[str, AfterValidator(_plain)]
 
 
-class Question(Settings):
+class Question(Part):
     """A question on two responses: left, right, or neither is better."""
 
     name: Text = Field(max_length=40)
@@ -106,7 +108,7 @@ class ScaleQuestion(Question):
         return tuple(map(str, self.points))
 
 
-class Questionnaire(Settings):
+class Questionnaire(Part):
     """What the raters of a study read and are asked."""
 
     name: Text = Field(default="own", max_length=60)

@@ -2,10 +2,8 @@
 
 import { announce, api, fill, format, h, showProblem, urlState } from "./common.js";
 import { isEnd, outbox } from "./rate_outbox.js";
+import { CHOICES, TITLES, keyTable, taskParts, titled, valueOf, welcome } from "./rate_view.js";
 
-const CHOICES = { left: "Left is better", tie: "Neither is better", right: "Right is better" };
-const KEYS = { ArrowLeft: "left", "=": "tie", ArrowRight: "right" };
-const TITLES = { likert: "Rate the response", ab: "Compare two responses" };
 const place = document.getElementById("rating");
 const sent = outbox({
   onstate(text, bad) {
@@ -35,8 +33,6 @@ function kept(name, value) {
     return null; // no storage: it holds for this page
   }
 }
-
-const titled = (name) => name[0].toUpperCase() + name.slice(1);
 
 function ended(sentence) {
   task = null;
@@ -71,40 +67,17 @@ async function begin() {
 
 function instructions() {
   task = null;
-  const { likert, ab } = mine.questions;
-  const ends = (one) => (one.low ? h("span", { class: "quiet" }, ` 1: ${one.low}. 5: ${one.high}.`) : null);
-  const part = (title, lead, questions) => [h("h2", {}, title), h("p", {}, lead),
-    h("ul", {}, questions.map((one) => h("li", {}, h("strong", {}, titled(one.name)), `: ${one.text}`, ends(one))))];
-  view(
-    h("h1", { tabindex: -1 }, "Thank you for rating"),
-    h("p", {}, "You will read conversations between a speaker, who tells of something, and a listener. Read each one "
-      + "whole, then judge what the listener might say next."),
-    h("p", {}, "Judge each by itself. Some resemble one another: that is intended. There are no right answers. Please "
-      + "do not talk about them with other raters before everyone is done."),
-    likert ? part("Ratings", "One response, four questions, 1 to 5 each.", likert) : [],
-    ab ? part("Comparisons", "Two responses side by side: left, right, or neither is better.", ab) : [],
-    h("h2", {}, "How it works"),
-    h("p", {}, "Every answer is saved at once. You can stop at any time and go on later with the same link, and go back "
-      + "to change an answer until the rating is closed. Where you cannot judge, say so."),
-    keyTable(),
+  view(welcome(mine, keysOf()),
     h("p", {}, h("button", { class: "primary", type: "button", onclick: () => goOn() },
-      mine.done ? `Go on (${mine.done} of ${mine.total} done)` : `Begin (${format.plural(mine.total, "task")})`)),
-  );
+      mine.done ? `Go on (${mine.done} of ${mine.total} done)` : `Begin (${format.plural(mine.total, "task")})`)));
 }
 
-function keyTable() {
-  const row = (pressed, does) => h("tr", {}, h("td", {}, pressed.map((one) => h("kbd", {}, one))), h("td", {}, does));
-  const { likert, ab } = mine.questions;
+function keysOf() {
   const input = h("input", { type: "checkbox", checked: keys, onchange: (event) => {
     keys = event.target.checked;
     kept("rate-keys", keys ? "on" : "off");
   } });
-  return h("details", { class: "keys" }, h("summary", {}, "Keys"),
-    h("table", {}, h("tbody", {},
-      likert ? row(["1", "2", "3", "4", "5"], "rate, and go to the next question") : null,
-      ab ? row(["←", "=", "→"], "left, neither, right") : null,
-      row(["0"], "cannot judge"), row(["Enter"], "next"), row(["U"], "undo the last answer"))),
-    h("p", {}, h("label", {}, input, "Answer with single keys")));
+  return keyTable(mine.questions, h("p", {}, h("label", {}, input, "Answer with single keys")));
 }
 
 async function goOn({ push = true } = {}) {
@@ -134,18 +107,16 @@ async function show(wanted, { push = true } = {}) {
 }
 
 function draw() {
-  const questions = mine.questions[task.task];
+  const parts = taskParts(task, mine.questions[task.task]);
+  parts.heading.setAttribute("aria-label", `${TITLES[task.task]}, task ${task.place} of ${mine.total}`);
   view(
     h("div", { class: "rating-top" },
       h("p", { class: "quiet" }, h("label", { for: "progress" }, `Task ${task.place} of ${mine.total}`), " ",
         h("span", { id: "done" })),
       h("progress", { id: "progress", max: mine.total, value: mine.done })),
-    h("h1", { tabindex: -1, "aria-label": `${TITLES[task.task]}, task ${task.place} of ${mine.total}` }, TITLES[task.task]),
-    h("section", { class: "rating-chat", "aria-label": "Conversation" },
-      h("ol", { class: "chat" }, task.turns.map((turn) => said(turn.role, turn.text)))),
-    responses(),
+    parts.heading, parts.chat, parts.responses,
     h("form", { id: "answers", onsubmit: next, onchange: changed },
-      h("div", { class: `questions ${task.task}` }, questions.map((one) => question(one))),
+      parts.questions,
       remark(),
       h("div", { class: "rating-bar" },
         h("button", { class: "primary", type: "submit", id: "next" }, task.place < mine.total ? "Next" : "Finish"),
@@ -153,7 +124,7 @@ function draw() {
         h("button", { type: "button", onclick: undo }, "Undo"),
         h("button", { type: "button", class: "plain", onclick: instructions }, "Instructions"),
         h("span", { id: "saved", class: "quiet small" }))),
-    keyTable(),
+    keysOf(),
   );
   showProgress();
 }
@@ -163,26 +134,6 @@ function showProgress() {
   if (!bar) return;
   bar.value = mine.done;
   document.getElementById("done").textContent = `(${mine.done} done)`;
-}
-
-function said(role, text) {
-  return h("li", { class: role }, h("span", { class: "who" }, role === "speaker" ? "Speaker" : "Listener"), h("p", {}, text));
-}
-
-function responses() {
-  const titles = task.task === "ab" ? ["Left", "Right"] : ["The listener says next"];
-  return h("div", { class: `rating-responses ${task.task}` }, task.responses.map((text, i) =>
-    h("section", { class: "card", "aria-label": titles[i] }, h("h2", {}, titles[i]), h("p", { class: "said" }, text))));
-}
-
-function question(one) {
-  const options = task.task === "ab" ? Object.entries(CHOICES) : ["1", "2", "3", "4", "5"].map((n) => [n, n]);
-  const choice = ([value, label], extra) => h("label", { class: `choice ${extra ?? ""}` },
-    h("input", { type: "radio", name: one.name, value, checked: task.answers[one.name] === value }), h("span", {}, label));
-  return h("fieldset", { class: `question ${task.task}`, dataset: { question: one.name } },
-    h("legend", {}, h("strong", {}, titled(one.name)), ". ", one.text),
-    h("div", { class: "choices" }, options.map((option) => choice(option)), choice(["", "Cannot judge"], "none")),
-    one.low ? h("p", { class: "ends quiet small" }, h("span", {}, `1: ${one.low}`), h("span", {}, `5: ${one.high}`)) : null);
 }
 
 function remark() {
@@ -254,15 +205,15 @@ function onKey(event) {
     undo();
     return;
   }
-  const value = event.key === "0" ? "" : task.task === "ab" ? KEYS[event.key] : /^[1-5]$/.test(event.key) ? event.key : undefined;
-  if (value === undefined || on.matches?.("[type=checkbox], summary, button.plain")) return;
-  event.preventDefault();
-  choose(value);
-}
-
-function choose(value) {
   const all = [...document.querySelectorAll(".question")];
   const current = document.activeElement?.closest?.(".question") ?? lacking()[0] ?? all[0];
+  const value = valueOf(event.key, mine.questions[task.task][all.indexOf(current)]);
+  if (value === undefined || on.matches?.("[type=checkbox], summary, button.plain")) return;
+  event.preventDefault();
+  choose(value, current, all);
+}
+
+function choose(value, current, all) {
   const input = [...current.querySelectorAll("input")].find((one) => one.value === value);
   input.checked = true;
   input.dispatchEvent(new Event("change", { bubbles: true }));
