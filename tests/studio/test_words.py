@@ -137,7 +137,14 @@ def test_everything_that_a_rater_and_the_owner_see_of_a_rating_is_text_alone(bro
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.get_by_role("heading", name="Thank you for rating").wait_for()
         words = text_of(page)
-        for part in ("Ratings", "One response at a time, 4 questions", "Comparisons", "Coherence", "How it works", "Keys"):
+        for part in (
+            "Ratings",
+            "One response at a time, 4 questions",
+            "Comparisons",
+            "Coherence",
+            "How it works",
+            "Keys",
+        ):
             assert part in words
         page.get_by_role("button", name="Begin").click()
         total = study["raters"][0]["total"]
