@@ -60,6 +60,8 @@ class GoldenSettings(WatchedPolicySettings):
     """How many items."""
     name: str | None = None
     """What it is called; the folder's name by default."""
+    where: str | None = None
+    """Draw from the samples alone for which this condition of policies holds, such as "sensibility > 8"."""
     seed: int = Field(default=0, ge=0)
     """Of the draw."""
 

@@ -52,6 +52,7 @@ def puts(server: ObjectStore) -> list[str]:
 
 
 def test_what_stages_have_written_is_there_byte_for_byte_and_sent_once(run: Workspace, server: ObjectStore) -> None:
+    run.corrections.write_text("what people say of it\n", "utf-8")
     result = push(run, URL)
     files = {path for path in run.root.rglob("[!.]*") if path.is_file() and path != run.ledger}
     expected = {path.relative_to(run.root).as_posix() for path in files}

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.labelling.corrections.settings import CorrectionSettings
+from efficient_empathy.labelling.corrections.store import correct
 from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.prompts.golden.making import expectation, make_golden, summary
 from efficient_empathy.prompts.golden.records import parser_hash
@@ -75,6 +77,20 @@ def test_failures_are_no_expectations(tmp_path) -> None:
     scores = {axis: [5.0, None, 6.0, None] for axis in AXES}
     workspace = write_run(tmp_path / "run", samples(4), scores, states=states)
     assert len(make_golden(workspace, tmp_path / "g").golden.items) == 2
+
+
+def test_of_some_samples_alone_and_what_people_set_is_expected(tmp_path) -> None:
+    workspace = run(tmp_path / "run", 40)
+    ids = [sample.id for sample in samples(40)]
+    correct(workspace, ids[:2], CorrectionSettings(scores={"sensibility": 10}, by="ann"))
+    drawn = make_golden(workspace, tmp_path / "a", GoldenSettings(n=40), ids=ids[:5])
+    assert {item.sample.id for item in drawn.golden.items} == {*ids[:5]}
+    assert [item.expected["sensibility"] for item in drawn.golden.items].count((10, 10)) == drawn.people == 2
+    assert "People set those of 2 items." in summary(drawn)
+    high = make_golden(workspace, tmp_path / "b", GoldenSettings(where="sensibility > 9"))
+    assert {item.sample.id for item in high.golden.items} == {*ids[:2]}
+    with pytest.raises(UserError, match="has no scored sample among these"):
+        make_golden(workspace, tmp_path / "c", GoldenSettings(where="sensibility > 9"), ids=ids[5:])
 
 
 def test_what_cannot_be_made(tmp_path) -> None:

@@ -35,8 +35,9 @@ def push(
 ) -> PushResult:
     """Put a run's files into a folder of an object store, those that are not there as they are.
 
-    The files are those that finished stages have written, and the manifest. Raises `UserError` where one of them is
-    not as its stage left it, where another run or an object of somebody else is in the way, and as `Store` does.
+    The files are those that finished stages have written, people's corrections, and the manifest. Raises `UserError`
+    where one of them is not as its stage left it, where another run or an object of somebody else is in the way, and as
+    `Store` does.
     """
     settings, console = settings or PushSettings(), console or Console(stderr=True)
     began = time.monotonic()
@@ -76,8 +77,10 @@ def _files(workspace: Workspace, manifest: Manifest, settings: PushSettings) -> 
     for path, fault in workspace.faults(workspace.root / key for key in artifacts).items():
         raise UserError(f"{path} {fault}: `efficient-empathy check {shell(workspace.root)}` says what makes it again")
     files = {key: PushedFile(sha256=str(one.sha256), size=int(one.size or 0)) for key, one in artifacts.items()}
-    content = workspace.manifest_path
-    return {**files, _MANIFEST: PushedFile(sha256=hash_anew(content), size=content.stat().st_size)}
+    by_people = [workspace.corrections] if workspace.corrections.exists() and not settings.only else []
+    for path in (*by_people, workspace.manifest_path):
+        files[path.name] = PushedFile(sha256=hash_anew(path), size=path.stat().st_size)
+    return files
 
 
 class _Push:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,9 +15,12 @@ import polars as pl
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.evaluation.robustness.grid import thresholds_text
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.corrected import SET_SCORES
 from efficient_empathy.foundation.run.files import file_hash
 from efficient_empathy.foundation.run.table import SAMPLE_COLUMNS, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.corrections.settings import SamplesSettings
+from efficient_empathy.labelling.corrections.store import choose
 from efficient_empathy.prompts.golden.golden_set import Golden, GoldenItem, Scale, write_golden
 from efficient_empathy.prompts.golden.records import GoldenManifest, Origin, RubricNote, decoding_of, read_by
 from efficient_empathy.prompts.settings import GoldenSettings, resolve_policy, selected_policy
@@ -48,6 +51,8 @@ class DrawnSet:
     cells_covered: int
     categories: int
     categories_covered: int
+    people: int = 0
+    """Items with an expectation that a person set."""
 
     @property
     def ranges(self) -> int:
@@ -56,7 +61,7 @@ class DrawnSet:
 
     def as_json(self) -> dict[str, Any]:
         """Its counts, with the manifest's `corpus`, `judge` and `policy`."""
-        counts = ("scored", "cells", "cells_covered", "categories", "categories_covered", "ranges")
+        counts = ("scored", "cells", "cells_covered", "categories", "categories_covered", "ranges", "people")
         manifest = self.golden.manifest.model_dump(mode="json", include={"corpus", "judge", "policy"})
         return {
             "folder": str(self.folder),
@@ -71,11 +76,12 @@ def make_golden(
     folder: Path,
     settings: GoldenSettings | None = None,
     *,
+    ids: Collection[str] | None = None,
     force: bool = False,
 ) -> DrawnSet:
     """Draw some of a run's scored samples, stratified over score cells and categories, and write them to `folder`.
 
-    Raises `UserError`.
+    With `ids`, of these samples. Scores that people set are expected as any other. Raises `UserError`.
     """
     if folder.exists() and not force and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty: name another folder, or replace what is there with --force")
@@ -83,7 +89,10 @@ def make_golden(
     table = RunTable(workspace).require("scores")
     axes = {axis.name: (axis.low, axis.high) for axis in table.axes}
     policy = resolve_policy(settings, selected_policy(table), axes)
-    samples = _scored_samples(table, settings.seed)
+    if settings.where is not None:
+        holding = choose(table, SamplesSettings(where=settings.where))
+        ids = holding if ids is None else set(ids) & set(holding)
+    samples = _scored_samples(table, settings.seed, ids)
     rows = [((_cell(row, axes), row["category"] or NO_CATEGORY), row["tie"]) for row in samples.iter_rows(named=True)]
     weights_by_row = draw_strata(rows, settings.n)
     mean = sum(weights_by_row.values()) / len(weights_by_row)
@@ -123,6 +132,7 @@ def make_golden(
         len({cell for cell, _ in strata}),
         len(categories),
         len({category for _, category in strata}),
+        int(chosen_rows[SET_SCORES].is_not_null().sum()) if SET_SCORES in chosen_rows.columns else 0,
     )
 
 
@@ -137,6 +147,8 @@ def summary(result: DrawnSet) -> str:
     ]
     if result.ranges:
         lines.insert(1, f"{result.ranges:,} items have ranges: score ± deviation, as their judge gave one.")
+    if result.people:
+        lines.append(f"People set those of {result.people:,} items.")
     if manifest.policy:
         lines.append(f"Watched: {manifest.policy.name}, {thresholds_text(manifest.policy.thresholds)}.")
     return "\n".join([*lines, f"Next: efficient-empathy prompts test {result.folder} --judge openai:MODEL@URL"])
@@ -155,14 +167,17 @@ def expectation(value: float, deviation: float | None, scale: Scale) -> tuple[fl
     return float(max(scale[0], low)), float(min(scale[1], high))
 
 
-def _scored_samples(table: RunTable, seed: int) -> pl.DataFrame:
-    """The distinct samples with an ok score, beside their scores and `tie`."""
-    extra = [f"{axis}{STD}" for axis in table.axis_names] + ["judgements"]
+def _scored_samples(table: RunTable, seed: int, ids: Collection[str] | None) -> pl.DataFrame:
+    """The distinct samples with an ok score, of `ids` where there are any, beside their scores and `tie`."""
+    extra = [f"{axis}{STD}" for axis in table.axis_names] + ["judgements", SET_SCORES]
     columns = [*SAMPLE_COLUMNS, "state", *table.axis_names, *(name for name in extra if name in table.columns)]
     frame = table.read(columns).filter(table.scored).unique("sample_id", keep="first", maintain_order=True)
+    if ids is not None:
+        frame = frame.filter(pl.col("sample_id").is_in(list(ids)))
     if frame.is_empty():
+        among = "" if ids is None else " among these"
         raise UserError(
-            f"{table.workspace.root} has no scored sample: a golden set takes its expectations from ok judgements"
+            f"{table.workspace.root} has no scored sample{among}: a golden set expects again what ok judgements say"
         )
     return frame.with_columns(pl.Series("tie", tie_hash(frame["sample_id"], seed)))
 

@@ -20,6 +20,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.corrections.exchange import import_table
 from efficient_empathy.labelling.corrections.settings import CorrectionSettings, ImportSettings
 from efficient_empathy.labelling.corrections.store import correct
+from efficient_empathy.prompts.golden.golden_set import read_golden
 from efficient_empathy.selection import select
 from scored_runs import numbered, write_run
 from studio_server import Served, ask, serving
@@ -120,6 +121,14 @@ def test_all_that_pass_the_filters_are_corrected_kept_and_downloaded(
     page.get_by_role("combobox", name="Saved filters").select_option(label="the sad ones")
     page.get_by_text("30 of 60 samples").wait_for()
     assert page.url.endswith("/samples?category=sad")
+    page.get_by_role("button", name="Golden set …").click()
+    page.get_by_role("textbox", name="The golden set's name").fill("sad ones")
+    page.keyboard.press("Enter")
+    page.get_by_text("30 items in").wait_for()
+    assert "prompts test" in page.locator("#with-all code").inner_text()
+    assert {item.sample.id for item in read_golden(run.root / "golden" / "sad ones").items} == {
+        sample.id for sample in SAMPLES[::2]
+    }
     assert axe(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert axe(page) == []

@@ -120,7 +120,7 @@ def _correct(studio: Studio, data: SampleData, request: Request, body: Correctio
     if body.sample:
         ids = [body.sample]
     else:
-        ids = data.steady(workspace, lambda index: _shown(data, index, request, body.expected))
+        ids = data.steady(workspace, lambda index: shown_ids(data, index, request, body.expected))
     one = correct(workspace, ids, body.said)
     table = studio.tables.of(workspace)
     others = [e for e in table.said.of(body.sample) if body.seen < e.number < one.number] if body.sample else []
@@ -128,7 +128,7 @@ def _correct(studio: Studio, data: SampleData, request: Request, body: Correctio
     return {"number": one.number, "samples": len(one.samples), "meanwhile": meanwhile, "version": table.version}
 
 
-def _shown(data: SampleData, index: SampleIndex, request: Request, expected: int | None) -> list[str]:
+def shown_ids(data: SampleData, index: SampleIndex, request: Request, expected: int | None) -> list[str]:
     """The ids of all samples that pass the request's filters. Raises 409 where they are not as many as expected."""
     rows = data.rows_shown(index, request.query_params)
     if expected != len(rows):

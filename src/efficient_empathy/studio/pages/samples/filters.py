@@ -1,4 +1,4 @@
-"""What is done with all samples that pass the filters: the filters kept by name, and the samples as a file."""
+"""What is done with all samples that pass the filters: kept by name, downloaded, made a golden set of."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.dialogues import uniform
-from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.corrected import NOTE, TAGS
 from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.run.table import readable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.spreadsheets import texts_only
+from efficient_empathy.prompts.golden.making import make_golden
+from efficient_empathy.prompts.settings import GoldenSettings
 from efficient_empathy.selection.exports import ABOUT, messages, prompt_and_completion
-from efficient_empathy.studio.pages.samples.corrections import post
+from efficient_empathy.studio.pages.lab.routes import shown_path
+from efficient_empathy.studio.pages.samples.corrections import post, shown_ids
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.context import Studio
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from efficient_empathy.studio.pages.samples.index import SampleIndex
     from efficient_empathy.studio.pages.samples.routes import SampleData
 
-FILE = "filters.json"
+FILE, GOLDEN = "filters.json", "golden"
 MOST = 100
 """Filters that are kept."""
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
@@ -58,6 +61,15 @@ class FilterBody(Body):
     """The page's query; None to drop it."""
 
 
+class GoldenBody(Body):
+    """Make a golden set of all samples that pass the filters of the request."""
+
+    name: str = Field(pattern=r"^[\w][\w .-]{0,59}$")
+    """The folder's, in `golden/` of the run."""
+    expected: int
+    """How many samples they were told it is about."""
+
+
 def saved_filters(workspace: Workspace) -> list[list[str]]:
     """Name and query of each, by name; none where the file cannot be read."""
     try:
@@ -68,9 +80,11 @@ def saved_filters(workspace: Workspace) -> list[list[str]]:
 
 
 def filter_routes(studio: Studio, data: SampleData) -> list[BaseRoute]:
-    """By POST `/api/samples/filters`; `/samples/export?as=csv` or `jsonl`, a file of all that pass the filters."""
+    """By POST `/api/samples/filters` and `golden`; `/samples/export?as=csv` or `jsonl`, what passes as a file."""
+    golden = partial(_golden, studio, data)
     return [
         Route("/api/samples/filters", partial(post, partial(_save, studio), FilterBody), methods=["POST"]),
+        Route("/api/samples/golden", partial(post, golden, GoldenBody), methods=["POST"]),
         Route("/samples/export", partial(_export, studio, data)),
     ]
 
@@ -90,6 +104,20 @@ def _save(studio: Studio, request: Request, body: FilterBody) -> dict[str, Any]:
             raise UserError(f"{MOST} filters are kept at most: drop one first")
         SavedFilters(filters=filters).write(path)
     return {"saved": saved_filters(workspace)}
+
+
+def _golden(studio: Studio, data: SampleData, request: Request, body: GoldenBody) -> dict[str, Any]:
+    workspace = studio.run(request)
+    ids = data.steady(workspace, lambda index: shown_ids(data, index, request, body.expected))
+    folder = workspace.root / GOLDEN / body.name
+    result = make_golden(workspace, folder, GoldenSettings(n=len(ids), name=body.name), ids=ids)
+    command = f"efficient-empathy prompts test {shell(shown_path(folder))} --judge openai:MODEL@URL"
+    return {
+        "items": len(result.golden.items),
+        "people": result.people,
+        "folder": shown_path(folder),
+        "command": command,
+    }
 
 
 def _export(studio: Studio, data: SampleData, request: Request) -> Response:

@@ -1,11 +1,12 @@
 // What is done with all samples that pass the filters: kept as a filter by name, downloaded, corrected.
 
-import { READ_ONLY, RUN, api, announce, fill, h } from "./common.js";
+import { READ_ONLY, RUN, announce, api, fill, format, h } from "./common.js";
 import { openForm } from "./samples-people.js";
 
 const place = document.getElementById("with-all");
 const NOT_A_FILTER = ["run", "sample", "right", "up"];
 let page = null;
+let told = null; // what is to be said once, below the buttons
 
 /** Wire the menu to the page: `about()`, `query()` (the filters as an object), `onfilter(query)`. */
 export function wireAll(hooks) {
@@ -28,7 +29,11 @@ export function showAll(about) {
       ? h("button", { type: "button", onclick: () => keep(name, null) }, "Drop this filter")
       : h("button", { type: "button", disabled: !own, onclick: () => ask() }, "Save this filter")),
     !nothing && !searching && [file("csv", "Download as CSV"), file("jsonl", "as JSON lines")],
-    !READ_ONLY && !nothing && h("button", { type: "button", disabled: searching, onclick: () => openForm() }, "Correct all …"));
+    !READ_ONLY && !nothing && [
+      h("button", { type: "button", disabled: searching, onclick: () => openForm() }, "Correct all …"),
+      h("button", { type: "button", id: "to-golden", disabled: searching || !about.axes.length, onclick: () => askGolden() }, "Golden set …")],
+    told && h("p", { class: "small", role: "status" }, told));
+  told = null;
 }
 
 /** The filters of the address, as they are kept. */
@@ -38,16 +43,30 @@ function filters() {
   return query.toString();
 }
 
-function ask() {
-  const field = h("input", { type: "text", maxlength: 60, required: true, "aria-label": "The filter's name", placeholder: "its name" });
+/** Ask for a name in place of a button; `onname` gets it. */
+function askName(button, label, onname) {
+  const field = h("input", { type: "text", maxlength: 60, required: true, "aria-label": label, placeholder: "its name" });
   const form = h("form", { class: "group" }, field, h("button", { type: "submit", class: "primary" }, "Save"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    keep(field.value.trim(), filters());
+    onname(field.value.trim());
   });
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") showAll(page.about()); });
-  place.querySelector("button")?.replaceWith(form);
+  button?.replaceWith(form);
   field.focus();
+}
+
+const ask = () => askName(place.querySelector("button"), "The filter's name", (name) => keep(name, filters()));
+const askGolden = () => askName(document.getElementById("to-golden"), "The golden set's name", golden);
+
+async function golden(name) {
+  const about = page.about();
+  const answer = await api("/api/samples/golden", { query: page.query(), body: { name, expected: about.matching } }).catch(() => null);
+  if (!answer) return;
+  told = [`${format.plural(answer.items, "item")} in ${answer.folder}${answer.people ? `, ${format.count(answer.people)} with scores of people` : ""}. To test a judge on them: `,
+    h("code", {}, answer.command)];
+  announce(`The golden set ${name} is made.`);
+  showAll(about);
 }
 
 async function keep(name, query) {

@@ -79,7 +79,7 @@ export function openForm(sample = null) {
     subset: h("select", {}, h("option", { value: "" }, sample?.subset ? `as it is: ${sample.subset}` : "as it is"), about.people.subsets.map((name) => h("option", { value: name }, name))),
     tags: h("input", { type: "text", list: "known-tags", autocomplete: "off", value: sample ? sample.said.tags.join(", ") : "", placeholder: "such as odd, needs context" }),
     note: h("textarea", { rows: 2, maxlength: 4000 }),
-    reason: h("input", { type: "text", maxlength: 500, placeholder: "stands beside the sample, and in what is written" }),
+    reason: h("input", { type: "text", maxlength: 500, placeholder: "stands beside the sample" }),
     by: h("input", { type: "text", maxlength: 80, value: own(), required: true, autocomplete: "name" }),
   };
   if (sample) fields.note.value = sample.said.note;
