@@ -90,7 +90,7 @@ function drawExamples() {
   showReadingProblem(problem);
   if (problem) return;
   at("guessed").hidden = !guessed;
-  at("guessed").textContent = guessed ? `Its format is none that is known. It was read with ${Object.entries(columns).map(([key, name]) => `“${name}” as ${(COLUMNS[key] ?? key).toLowerCase()}`).join(" and ")}: if that is wrong, choose other columns below.` : "";
+  at("guessed").textContent = guessed ? `Its columns are not named in a way that is known. It was read with ${Object.entries(columns).map(([key, name]) => `“${name}” as ${(COLUMNS[key] ?? key).toLowerCase()}`).join(" and ")}: if that is wrong, choose other columns below.` : "";
   fill(at("examples"), examples.map((one, i) => h("div", { class: "example small" },
     h("p", { class: "quiet" }, `Sample ${i + 1}${one.category ? `, ${one.category}` : ""}`),
     one.context.map((turn) => h("p", {}, h("strong", {}, turn.role === "speaker" ? "Speaker: " : "Listener: "), turn.text)),
