@@ -25,7 +25,20 @@ from studio_raters import set_up
 from studio_server import Served, serving
 
 AXES = ("sensibility", "rationality")
-PAGES = ("runs", "steps", "lab", "samples", "live", "analytics", "compare", "synthetic", "rate", "chat", "service")
+PAGES = (
+    "runs",
+    "steps",
+    "lab",
+    "samples",
+    "live",
+    "analytics",
+    "compare",
+    "synthetic",
+    "rate",
+    "chat",
+    "prompts",
+    "service",
+)
 
 
 def half_failed(root: Path) -> Workspace:

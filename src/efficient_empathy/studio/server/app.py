@@ -20,6 +20,7 @@ from efficient_empathy.studio.pages.chat.turns import ChatEndpoint
 from efficient_empathy.studio.pages.compare import routes as compare
 from efficient_empathy.studio.pages.lab import routes as lab
 from efficient_empathy.studio.pages.new import routes as new
+from efficient_empathy.studio.pages.prompts import routes as prompts
 from efficient_empathy.studio.pages.rate import routes as rate
 from efficient_empathy.studio.pages.runs import routes as runs_list
 from efficient_empathy.studio.pages.runs.routes import runs_page
@@ -44,6 +45,7 @@ PAGES: tuple[tuple[str, str, Callable[[Studio], list[BaseRoute]]], ...] = (
     ("synthetic", "Synthetic", synthetic.routes),
     ("rate", "Rate", rate.routes),
     ("chat", "Chat", chat.routes),
+    ("prompts", "Prompts", prompts.routes),
     ("service", "Service", service.routes),
 )
 """The pages: their path, what they are called, and what they answer."""

@@ -14,7 +14,8 @@ from efficient_empathy.foundation.run.workspace import Workspace
 
 ARCHIVE = "archive"
 """The folder, beside the runs, of those that were put aside."""
-_RUN_NAME = re.compile(r"[^\W_](?:[\w.-]{0,78}\w)?")
+RUN_NAME = re.compile(r"[^\W_](?:[\w.-]{0,78}\w)?")
+"""What runs, and other things that people name here, can be called."""
 _MARKS = ("samples", "ledger", "scores", "manifest_path")
 """The artifacts that make a folder a run; any one will do, since a run is a run as soon as it is being scored."""
 
@@ -46,7 +47,7 @@ class Runs:
 
     def new_root(self, name: str) -> Path:
         """The folder of a run that is to be made. Raises `UserError` for a name that is none, or is taken."""
-        if not _RUN_NAME.fullmatch(name) or name == ARCHIVE:
+        if not RUN_NAME.fullmatch(name) or name == ARCHIVE:
             raise UserError(f"{name[:80]!r} is no name for a run: use letters, digits, and - _ . between them")
         root = self.folder / name
         if root.exists() and not (root.is_dir() and {path.name for path in root.iterdir()} <= {".lock"}):

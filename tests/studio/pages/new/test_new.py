@@ -160,7 +160,7 @@ def test_what_cannot_be_read_or_started_is_said_in_words(tmp_path) -> None:
             ({"reading": {"encoding": "no-such"}}, "is no text encoding"),
             ({"judging": {"judge": "openai"}}, "name the endpoint's model"),
             ({"judging": {"judge": "openai", "model": "m", "base_url": "ftp://x"}}, "ftp"),
-            ({"judging": {"rubric": "no-such"}}, "cannot read the rubric"),
+            ({"judging": {"rubric": "no-such"}}, "there is no rubric 'no-such' here"),
         ):
             status, seen = post("price", {**plan, **wrong})
             assert status == 400, seen

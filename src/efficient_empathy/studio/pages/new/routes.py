@@ -24,9 +24,10 @@ from efficient_empathy.foundation.settings import load
 from efficient_empathy.llm.wire import WIRES
 from efficient_empathy.scoring.judges.registry import build_judge, settings_of
 from efficient_empathy.scoring.plan import plan
-from efficient_empathy.scoring.rubric import BUNDLED, Rubric
+from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.studio.pages.new.looking import Counting, first_look
 from efficient_empathy.studio.pages.new.uploads import PIECE_BYTES, Upload, Uploads
+from efficient_empathy.studio.pages.prompts.rubrics import references
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.jobs import command_line, flags
@@ -93,9 +94,16 @@ class Judging(Body):
         }  # fmt: skip
         return {key: value for key, value in values.items() if value}
 
-    def words(self) -> list[str]:
+    def rubric_of(self, runs_folder: Path) -> str:
+        """What `score --rubric` takes for the rubric's name. Raises `UserError` for a name that there is not."""
+        known = references(runs_folder)
+        if self.rubric not in known:
+            raise UserError(f"there is no rubric {self.rubric!r} here: choose one of {', '.join(known)}")
+        return known[self.rubric]
+
+    def words(self, runs_folder: Path) -> list[str]:
         """The same as flags of a command; the key is none."""
-        rubric = None if self.rubric == "empathy" else self.rubric
+        rubric = None if self.rubric == "empathy" else self.rubric_of(runs_folder)
         options = {f"--{key.replace('_', '-')}": value for key, value in self.options().items()}
         return flags({"--judge": None if self.judge == "distilled" else self.judge, "--rubric": rubric, **options})
 
@@ -119,7 +127,12 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     def page(request: Request) -> Response:
         return studio.render(
-            request, "new.html.j2", run=None, rubrics=BUNDLED, formats=format_names(), piece=PIECE_BYTES
+            request,
+            "new.html.j2",
+            run=None,
+            rubrics=list(references(studio.runs.folder)),
+            formats=format_names(),
+            piece=PIECE_BYTES,
         )
 
     def answers(work: Callable[[Request, bytes], Mapping[str, Any]]) -> Callable[[Request], Any]:
@@ -138,7 +151,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         post("uploaded", partial(_uploaded, uploads)),
         post("look", lambda _, body: _look(read_body(Look, body))),
         post("count", lambda _, body: _count(counting, read_body(Look, body))),
-        post("price", lambda _, body: _price(read_body(Plan, body))),
+        post("price", lambda _, body: _price(studio, read_body(Plan, body))),
         post("start", lambda _, body: _start(studio, read_body(Start, body))),
     ]
 
@@ -164,9 +177,9 @@ def _count(counting: Counting, look: Look) -> dict[str, Any]:
     return {"samples": count.samples, "inspection": count.record, "problem": count.problem}
 
 
-def _price(body: Plan) -> dict[str, Any]:
+def _price(studio: Studio, body: Plan) -> dict[str, Any]:
     """What `score --dry-run` says, and how long it takes."""
-    rubric, options = Rubric.load(body.judging.rubric), body.judging.options()
+    rubric, options = Rubric.load(body.judging.rubric_of(studio.runs.folder)), body.judging.options()
     reading = body.reading.settings(on_bad_row="skip")
     settings_of(body.judging.judge, options)
     if body.judging.judge != "distilled" and not body.judging.model:
@@ -203,12 +216,13 @@ def _start(studio: Studio, body: Start) -> dict[str, str]:
         raise UserError("name the endpoint's model")
     settings_of(judging.judge, judging.options())
     source = body.source if "://" in body.source or not Path(body.source).exists() else str(Path(body.source).resolve())
+    words = judging.words(studio.runs.folder)
     workspace = studio.runs.make(body.name)
     if judging.key:
         variable = WIRES.load(judging.judge)().key_variable
         studio.jobs.remember_key(workspace.root, variable, judging.key)
     command = [
-        "score", f"--run={workspace.root}", *judging.words(), *body.reading.words(),
+        "score", f"--run={workspace.root}", *words, *body.reading.words(),
         *flags({"--on-bad-row": "skip" if body.skip_bad_rows else None}), "--", source,
     ]  # fmt: skip
     studio.jobs.start(workspace.root, command)
