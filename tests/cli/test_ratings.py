@@ -29,6 +29,30 @@ def test_sheets_go_out_and_come_back(tmp_path) -> None:
     assert "moe against base (better): 12 won" in call("read", "--run", run.root, out, "--resamples", 0).stdout
 
 
+def test_own_questions_in_a_study_of_their_own_shared_out_among_three(tmp_path) -> None:
+    run, own, out = responded_run(tmp_path / "run"), tmp_path / "own.yaml", tmp_path / "out"
+    own.write_text("ratings: [{name: relief, text: How relieved are you, scale: [0, 10]}]")
+    options = ("--run", run.root, "--models", "moe,base", "--raters", "ann,bo,cy", "--study", "relief", "-o", out)
+    done = call("sheets", *options, "--questions", own, "--overlap", 2, "--samples", 6, "--repeats", 0)
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stdout.split())
+    assert "Study relief: sheets for 3 raters, of 6 samples and 2 models: 12 ratings, each by 2 of them." in told
+    assert "A rater has 8 tasks" in told
+    assert f"ratings read --run {run.root} --study relief SHEET…" in told
+    key = (run.ratings / "relief" / "key.json").rename(tmp_path / "key.json")
+    fill(out, Key.read(key), lambda rater, item, question: 10 if item.sides == [["moe"]] else 0)
+    done = call("read", "--run", run.root, out, "--key", key, "--resamples", 0, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["likert"]["relief"]
+    assert (found["scale"], [(one["name"], one["mean"], one["n"]) for one in found["models"]]) == (
+        [0, 10], [("moe", 10, 12), ("base", 0, 12)]
+    )  # fmt: skip
+    own.write_text("ratings: [{name: relief, text: How relieved are you, scale: [10, 0]}]")
+    done = call("sheets", *options, "--questions", own)
+    assert done.exit_code == 1
+    assert f"questionnaire {own}: ratings.0.scale: it cannot go from 10 to 0" in " ".join(done.stderr.split())
+
+
 def test_a_single_model_is_rated_and_not_compared(tmp_path) -> None:
     run = responded_run(tmp_path / "run")
     done = call(
