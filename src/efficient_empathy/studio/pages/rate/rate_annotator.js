@@ -68,8 +68,9 @@ async function begin() {
 function instructions() {
   task = null;
   view(welcome(mine, keysOf()),
-    h("p", {}, h("button", { class: "primary", type: "button", onclick: () => goOn() },
-      mine.done ? `Go on (${mine.done} of ${mine.total} done)` : `Begin (${format.plural(mine.total, "task")})`)));
+    h("p", {}, h("button", { class: "primary", type: "button", id: "begin", onclick: () => goOn() },
+      mine.done ? `Go on (${mine.done} of ${mine.total} done)` : `Begin (${format.plural(mine.total, "task")})`),
+    h("span", { class: "quiet small" }, " or press Enter")));
 }
 
 function keysOf() {
@@ -190,8 +191,13 @@ async function undo() {
 }
 
 function onKey(event) {
-  if (!task || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
   const on = event.target;
+  if (!task) {
+    const start = event.key === "Enter" && !on.matches?.("button, a, summary, input") && document.getElementById("begin");
+    if (start) start.click();
+    return;
+  }
   if (on.matches?.("textarea, select, input:not([type=radio], [type=checkbox])")) return;
   if (event.key === "Enter") {
     if (on.matches?.("button, a, summary, input")) return;
