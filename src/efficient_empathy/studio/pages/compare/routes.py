@@ -108,7 +108,7 @@ def run_names(studio: Studio, request: Request) -> list[str]:
     return list(dict.fromkeys((first, *beside)))[:MOST]
 
 
-KNOWN = ("what", "with", "all", "again", "rubric", "model")
+KNOWN = ("what", "with", "all", "again", "rubric", "model", "find", "page")
 """What the page's address may have."""
 
 
