@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from own_policy_runs import three_axis_run as caring_run
 from scored_runs import numbered, write_run
 from studio_server import Served, serving
 
-CELL = re.compile(r"^(.*): ([\d,]+) samples? \(")
+CELL = re.compile(r"^(.*): ([\d,]+) samples? \([^)]*\), (.*)$")
 ROUNDS = 2
 """Choices of each run, drawn anew for each."""
 
@@ -121,11 +121,22 @@ def ids_behind(page: Any, served: Served, link: str) -> set[str]:
     return set(ids)
 
 
-def whole_cells(run: Workspace) -> Counter[str]:
-    """How many samples each cell of the map holds, by the scores that stand in its label."""
+def whole_cells(run: Workspace, subsets: pl.Series) -> Counter[tuple[str, str]]:
+    """How many samples of each subset each cell of the map holds, by the scores that stand in its label."""
     axes = list(run.manifest().entry("score")["rubric"]["axes"])[:2]
-    scores = pl.read_parquet(run.scores).filter(pl.col("state") == "ok").select(pl.col(axes).round())
-    return Counter(", ".join(f"{a} {v:g}" for a, v in zip(axes, row, strict=True)) for row in scores.iter_rows())
+    scores = pl.read_parquet(run.scores).select("state", pl.col(axes).round(), subset=subsets)
+    rows = scores.filter(pl.col("state") == "ok").select(*axes, "subset").iter_rows()
+    return Counter((", ".join(f"{a} {v:g}" for a, v in zip(axes, values, strict=True)), s) for *values, s in rows)
+
+
+def labelled_cells(labels: Iterable[str]) -> dict[tuple[str, str], int]:
+    """The same from the labels: "warmth 3, hope 4: 5 samples (1.0%), high 3, low 2", or one subset without a number."""
+    counts = {}
+    for label in labels:
+        place, n, subsets = CELL.match(label).groups()
+        parts = [part.rpartition(" ") for part in subsets.split(", ")] if ", " in subsets else [(subsets, "", n)]
+        counts |= {(place, name): int(count.replace(",", "")) for name, _, count in parts if count != "0"}
+    return counts
 
 
 @pytest.mark.parametrize("name", ["judged", "synthetic", "caring", "guarded", "ranked"])
@@ -146,8 +157,7 @@ def test_thresholds_says_what_its_command_does(
         pairs = Counter(rows.select("category", "subset").iter_rows())
         assert Counter({(c, s): n for c, by in by_category(page).items() for s, n in by.items() if n}) == pairs
         labels = page.locator("[role=gridcell]").evaluate_all("cells => cells.map((c) => c.ariaLabel)")
-        cells = {at: int(n.replace(",", "")) for at, n in (CELL.match(label).groups() for label in labels)}
-        assert {at: n for at, n in cells.items() if n} == whole_cells(run)
+        assert labelled_cells(labels) == whole_cells(run, rows["subset"])
         if name == "ranked":
             continue
         before, counts = dict(rows.select("sample_id", "subset").iter_rows()), flips(page)

@@ -48,7 +48,10 @@ def test_the_bundled_policies_say_what_they_are_and_are_read_back(name) -> None:
     policy = load_policy(name, **({"top": 0.3} if name == "top" else {}))
     assert policy.name == name
     assert policy.description.endswith(".")
-    assert policy_of_definition(policy.definition()) == policy
+    assert policy.label == f"{policy.title} ({name})" != f" ({name})"
+    read_back = policy_of_definition(policy.definition())
+    assert read_back == policy.changed(title="")
+    assert read_back.label == name
 
 
 def test_a_file_and_its_thresholds(tmp_path) -> None:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.facts import FACTS
@@ -68,6 +68,8 @@ class PolicyDefinition(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, AfterValidator(_policy_name)]
+    title: str = Field(default="", exclude=True)
+    """What it does in a few words, before its name on pages; no part of what it decides."""
     description: str = ""
     thresholds: dict[_ThresholdName, _Threshold] = {}
     otherwise: SubsetName = DISCARD
@@ -139,13 +141,18 @@ class PolicyDefinition(BaseModel, ABC):
     def changed(self, **fields: Any) -> Self:
         """The same policy with other values of its fields, checked. Raises `UserError`."""
         try:
-            return type(self).model_validate({**self.definition(), **fields})
+            return type(self).model_validate({**self.definition(), "title": self.title, **fields})
         except ValidationError as error:
             message = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise UserError(f"the policy {self.name} cannot be changed so: {message}") from error
 
+    @property
+    def label(self) -> str:
+        """Its title and name, for example "rationality first (paper)"; its name alone where it has no title."""
+        return f"{self.title} ({self.name})" if self.title else self.name
+
     def definition(self) -> dict[str, Any]:
-        """The policy as plain values that JSON can hold; `policy_of_definition` reads it back."""
+        """The policy as plain values that JSON can hold, but for its title; `policy_of_definition` reads it back."""
         return self.model_dump(mode="json")
 
     def require_threshold(self, name: str, value: float, scales: Scales) -> None:

@@ -21,6 +21,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.server.axis_words import axis_words
 from efficient_empathy.studio.server.jobs import Jobs
 from efficient_empathy.studio.server.links import Annotator, Links
 from efficient_empathy.studio.server.look import looks_in, looks_of, palette_css, query_of
@@ -164,6 +165,12 @@ class Studio:
         annotator: Annotator | None = request.scope["state"]["annotator"]
         return annotator
 
+    def _axis_words(self, run: str) -> dict[str, str]:
+        try:
+            return axis_words(self.tables.of(self.runs.workspace(run)))
+        except UserError:
+            return {}
+
     def run_name(self, request: Request) -> str:
         """The run that a request is about: `?run=NAME`, else the first; an annotator's is always the link's.
 
@@ -209,6 +216,7 @@ class Studio:
             "page": template.removesuffix(".html.j2"),
             "run": run,
             "annotator": annotator,
+            "axis_words": self._axis_words(run) if run and not annotator else {},
             "address_notes": [*(strangers(request.query_params, known) if known is not None else ()), *address_notes],
         }
         return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

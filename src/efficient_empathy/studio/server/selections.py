@@ -117,7 +117,8 @@ def key_of(policy: Policy, fitting: Mapping[str, Policy]) -> str:
     same_name = fitting.get(policy.name)
     if same_name is None or set(same_name.thresholds) != set(policy.thresholds):
         return OWN + policy.name
-    return policy.name if same_name.with_thresholds(**policy.thresholds) == policy else OWN + policy.name
+    same = same_name.with_thresholds(**policy.thresholds).definition() == policy.definition()
+    return policy.name if same else OWN + policy.name
 
 
 def choice_of(table: RunTable, query: Mapping[str, str]) -> Choice:

@@ -41,7 +41,10 @@ class SelectStep(Body):
             name = str(folder / "policy.yaml")
         decide = None if chosen.decide == "auto" else chosen.decide
         thresholds = [f"{key}={value}" for key, value in chosen.policy.thresholds.items()]
-        return flags({"--policy": name, "--threshold": thresholds, "--decide": decide, "--seed": chosen.seed or None})
+        return flags({
+            "--policy": name, "--threshold": thresholds, "--decide": decide,
+            "--synthetic-share": chosen.synthetic_share, "--seed": chosen.seed or None,
+        })  # fmt: skip
 
 
 class TrainStep(Body):

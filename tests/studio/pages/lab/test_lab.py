@@ -171,9 +171,12 @@ class TestThePageSaysWhatSelectDoes:
             ("judged", "as many samples as the judge expects"),
             ("cascade", "its most probable subset"),
         ):
-            note = lab(browser, served, f"run={name}").page.locator("#kind")
-            assert words in note.inner_text()
-        assert not lab(browser, served, "run=cascade&decide=scores").page.locator("#kind").is_visible()
+            page = lab(browser, served, f"run={name}").page
+            page.get_by_text("Details", exact=True).click()
+            page.locator("#kind", has_text=words).wait_for()
+        page = lab(browser, served, "run=cascade&decide=scores").page
+        page.get_by_text("Details", exact=True).click()
+        assert not page.locator("#kind").is_visible()
 
     def test_while_a_slider_moves_expected_sizes_are_marked(
         self, browser: Any, served: Served, judged: Workspace
@@ -245,7 +248,11 @@ def test_it_opens_at_the_last_selection_and_counts_as_it_did(browser: Any, serve
     counts = run.manifest().entry("select")["subsets"]
     shows(seen.page, counts)
     assert sizes(seen.page)["scored"] == 30
-    assert seen.page.locator("#sizes tbody td").nth(2).inner_text() == "±0 (±0.0)"
+    kept = sum(counts.values()) - counts["discard"]
+    about = seen.page.locator("#about").inner_text()
+    assert f"This rule keeps {kept:,} of 1,470 samples (" in about
+    assert f"{counts['both']:,} for both; {counts['discard']:,} are left out (discard), and 30 have no scores." in about
+    assert seen.page.locator("#sizes tbody td").nth(2).inner_text() == "same"
     assert "both, α 6, β 4 (the run's last selection)" in seen.page.locator("#baseline").inner_text()
     assert seen.page.locator("#rule li").first.inner_text() == (
         "sensibility above α = 6 and rationality above β = 4 → both"
@@ -322,6 +329,42 @@ def test_cells_tell_what_they_hold_to_pointer_and_keys(browser: Any, served: Ser
     assert told.inner_text().startswith(f"sensibility 8, rationality 4: {n} samples")
     page.goto(served.url + told.get_by_role("link").get_attribute("href"))
     page.locator("#count", has_text=f"{n} of 1,500 samples").wait_for()
+
+
+def test_no_line_strikes_through_a_number_and_a_cell_has_the_letters_of_all_its_samples(
+    browser: Any, served: Served
+) -> None:
+    """Decided on scores, a cell of nearest whole scores holds samples on both sides of a threshold."""
+    page = lab(browser, served, address("judged", "paper", "scores", alpha=5, beta=4)).page
+    numbers, pieces, struck = page.evaluate(
+        """() => {
+            const numbers = [...document.querySelectorAll("#map .count")].filter((one) => one.textContent);
+            const boxes = numbers.map((one) => one.getBBox());
+            const pieces = [...document.querySelectorAll("#map .line")].flatMap((one) =>
+                [...one.getAttribute("d").matchAll(/M([\\d.]+) ([\\d.]+)([HV])([\\d.]+)/g)].map((piece) => {
+                    const [x, y, to] = [piece[1], piece[2], piece[4]].map(Number);
+                    const [right, bottom] = piece[3] === "H" ? [to, y] : [x, to];
+                    return [Math.min(x, right), Math.min(y, bottom), Math.max(x, right), Math.max(y, bottom)];
+                }));
+            const hit = ({ x, y, width, height }) => pieces.some(([left, top, right, bottom]) =>
+                right > x && left < x + width && bottom > y + 2 && top < y + height - 2);
+            return [numbers.length, pieces.length, boxes.filter(hit).length];
+        }"""
+    )
+    assert numbers > 20
+    assert pieces > 4
+    assert struck == 0
+    cells = page.evaluate(
+        """() => {
+            const letters = [...document.querySelectorAll("#map .letter")];
+            const cells = [...document.querySelectorAll("[data-cell]")];
+            return cells.map((cell) => [cell.ariaLabel, letters[cell.dataset.cell].textContent]);
+        }"""
+    )
+    mixed = [(label, letters) for label, letters in cells if len(letters) > 1]
+    assert mixed
+    for label, letters in mixed:
+        assert {name[0].upper() for name in label.split("), ")[1].split(", ")} == set(letters)
 
 
 @pytest.mark.parametrize("name", ["judged", "whole", "three"])

@@ -59,7 +59,7 @@ export class SizeCurve {
     const { threshold, value, former } = this.frame;
     this.svg.setAttribute("aria-label", this.sentence());
     fill(this.lines,
-      former !== null && svg("path", { class: "baseline-edge", d: `M${this.x(former)} ${EDGE.top}V${HIGH - EDGE.bottom}` }),
+      former !== null && former !== value && svg("path", { class: "baseline-edge", d: `M${this.x(former)} ${EDGE.top}V${HIGH - EDGE.bottom}` }),
       svg("path", { class: "line", d: `M${this.x(value)} ${EDGE.top - 4}V${HIGH - EDGE.bottom}` }),
       svg("text", { class: "middle now", x: this.x(value), y: EDGE.top - 9 }, `${threshold.symbol} ${written(value)}`));
   }

@@ -7,10 +7,11 @@ const SHOWN = 40;
 
 export const swatch = ({ look, mark, letter }) => h("span", { class: `swatch ${look} mark-${mark} q7`, "aria-hidden": "true" }, letter);
 
+/** By how much a share has changed, in percentage points; empty where it has not. */
 const points = (now, before) => {
   const change = 100 * (now - before);
   const size = Math.abs(change).toFixed(1);
-  return size === "0.0" ? "±0.0" : `${change > 0 ? "+" : "−"}${size}`;
+  return size === "0.0" ? "" : `${change > 0 ? "+" : "−"}${size}`;
 };
 
 /** Segments of a bar, one a subset, whose lengths follow counts. */
@@ -29,6 +30,9 @@ export class Stack {
     this.parts.forEach((part, k) => part.style.setProperty("flex-basis", `${total > 0 ? (100 * counts[k]) / total : 0}%`));
   }
 }
+
+/** A change in samples and in points. */
+const changed = (n, share) => (n ? `${format.signed(n)}${share && ` (${share} points)`}` : "same");
 
 /** Counts of one selection by name, and how many are kept: all that are not in `otherwise`. */
 export function counted(subsets, counts, otherwise) {
@@ -57,7 +61,7 @@ export class SizeTable {
     const rows = [...subsets.map(({ name }) => [now.by[name], before?.by[name] ?? 0]), [now.kept, before?.kept], ...(unscored ? [[unscored]] : [])];
     rows.forEach(([n, was], i) => {
       const of = i > subsets.length ? scored + unscored : scored;
-      const change = i > subsets.length || !before ? "" : `${format.signed(n - was)} (${points(n / (of || 1), was / (of || 1))})`;
+      const change = i > subsets.length || !before ? "" : changed(n - was, points(n / (of || 1), was / (of || 1)));
       [`${about && i <= subsets.length ? "≈ " : ""}${format.count(n)}`, format.share(n, of), change].forEach((text, k) => {
         const cell = this.rows[i].cells[k];
         if (cell.textContent !== text) cell.textContent = text;
@@ -99,7 +103,7 @@ export class CategoryTable {
     });
     this.body = h("tbody");
     this.more = h("button", { type: "button", onclick: () => { this.all = true; this.sort(this.order); } });
-    const head = ["Category", "Samples", "Subsets", "Kept", "Against the baseline"];
+    const head = ["Category", "Samples", "Subsets", "Kept", "Change, in points"];
     const heads = head.map((text, i) => h("th", { scope: "col", class: [1, 3, 4].includes(i) && "n" }, text));
     const table = h("table", { class: "wide categories" }, h("thead", {}, h("tr", {}, heads)), this.body);
     fill(this.host, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Categories" }, table), h("p", { class: "actions" }, this.more));
@@ -117,7 +121,7 @@ export class CategoryTable {
       row.stack.draw(subsets, own, totals[place]);
       const parts = subsets.map(({ name }, k) => `${name} ${about ? `about ${format.count(own[k])}` : format.count(own[k])} (${format.share(own[k], totals[place])})`);
       const shown = `${about ? "≈ " : ""}${format.share(share, totals[place] ? 1 : 0)}`;
-      [format.count(totals[place]), shown, before ? points(share, was) : ""].forEach((text, i) => {
+      [format.count(totals[place]), shown, before ? points(share, was) || "same" : ""].forEach((text, i) => {
         if (row.cells[i].textContent !== text) row.cells[i].textContent = text;
       });
       row.button.setAttribute("aria-pressed", place === filter);

@@ -2,7 +2,7 @@
 // sent; once it rests, the studio sends the selection itself, and that is what stands.
 
 import { AxisPair, pairOf } from "./axis-pair.js";
-import { RUN, announce, api, copy, debounce, fill, format, h, urlState } from "./common.js";
+import { AXES, RUN, announce, api, axisName, capitalise, copy, debounce, fill, format, h, urlState } from "./common.js";
 import { offerApply } from "./lab-apply.js";
 import { cellAddress, command, download, inWords, loadFlips, loadSelection, loadCounts, moveAddress, packed, query, recipe, same, unpacked } from "./lab-choice.js";
 import { SizeCurve, written } from "./lab-curve.js";
@@ -14,8 +14,9 @@ const RESTING = 30; // milliseconds without a step before the studio is asked fo
 const SETTLED = 250;
 const KINDS = {
   counted: "",
-  expected: "The judge gives distributions, and select decides on them: each subset gets as many samples as the judge expects. The map shows each sample at its nearest whole score.",
-  probable: "Two judges shared the work, and select puts each sample in its most probable subset. The map shows each sample at its nearest whole score.",
+  limited: "At most so much of a subset may be synthetic, as in the run's last selection; what is beyond that is left out.",
+  expected: "The judge is not always sure: it gives each score with a probability, and select decides on these. Each subset gets as many samples as the judge expects it to have, and of all ways to do that the one that is most likely right. The map shows each sample at its nearest whole score, so a cell can hold samples of several subsets.",
+  probable: "Two judges shared the work, and select puts each sample in its most probable subset. The map shows each sample at its nearest whole score, so a cell can hold samples of several subsets.",
   ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
 
@@ -171,6 +172,7 @@ function draw() {
     const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(null) };
     categories.draw({ subsets: subsets(), otherwise: present.otherwise, counts: present.byCategory(selected) }, past, present.scored, category, about);
   }
+  drawAbout(selected, about);
   at("working").hidden = !about;
   for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", about || selected !== null);
   drawMap();
@@ -180,6 +182,17 @@ function draw() {
   at("command").textContent = command(offered.command, policy(), choice, offered);
   at("back").disabled = same(baseline(), choice);
   at("baseline-key")?.classList.toggle("absent", !before || same(before.choice, choice));
+}
+
+/** What the rule does, in a sentence, as far as it is known. */
+function drawAbout(selected, about) {
+  if (!present.codes && !present.complete) return;
+  const { scored, unscored } = present.samples();
+  const { by, kept } = counted(subsets(), present.sizes(selected), present.otherwise);
+  const parts = subsets().filter(({ name }) => name !== present.otherwise).map(({ name }) => `${format.count(by[name])} for ${name}`);
+  fill(at("about"), "Each sample goes into a subset by its scores. This rule keeps ", h("strong", {}, `${about ? "about " : ""}${format.count(kept)} of ${format.plural(scored, "sample")}`),
+    ` (${format.share(kept, scored)}): ${parts.join(", ")}; ${format.count(by[present.otherwise])} are left out (${present.otherwise})${unscored ? `, and ${format.count(unscored)} have no scores` : ""}. `,
+    "Choose another rule or move a threshold to see what changes; nothing is written before you press Apply.");
 }
 
 const names = (one) => offered.policies[one.choice.policy].subsets;
@@ -261,8 +274,6 @@ function drawFrame() {
   const { category } = state;
   const samples = present.samples(category);
   const of = category === null ? "all categories" : present.categories[category];
-  const { scored, unscored } = present.samples();
-  at("about").textContent = `${format.plural(scored, "sample")} with scores${unscored ? `, ${format.count(unscored)} without` : ""}, in ${format.plural(present.categories.length, "category", "categories")}. Move the thresholds: nothing is written before you press Apply.`;
   const singly = policy().decides[state.choice.decide] === "most probable subsets";
   const note = KINDS[present.kind === "expected" && singly ? "probable" : present.kind];
   at("kind").textContent = note;
@@ -286,7 +297,8 @@ function fillFrame() {
   fill(at("sliders"), ...present.thresholds.flatMap((one) => {
     const id = `slider-${one.name}`;
     const input = h("input", { type: "range", id, min: one.low, max: one.high, step: stepOf(one), dataset: { threshold: one.name }, oninput: () => move({ [one.name]: Number(input.value) }) });
-    return [h("label", { for: id }, `${one.symbol} `, h("span", { class: "quiet" }, one.of.join(", "))), input, h("output", { for: id })];
+    const of = one.of.flatMap((name, i) => [i ? ", " : "", axisName(name, name, "quiet")]);
+    return [h("label", { for: id }, `${one.symbol} `, of), input, h("output", { for: id })];
   }));
   const clicked = (values) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])));
   curves = present.thresholds.map(() => new SizeCurve(clicked));
@@ -423,7 +435,8 @@ async function begin() {
       const thresholds = Object.fromEntries(Object.entries(one.thresholds).map(([name, value]) => [name, state.choice.thresholds[name] ?? value]));
       choose({ policy: key, thresholds, decide: state.choice.decide in one.decides ? state.choice.decide : "auto" });
       settle();
-    } }), h("span", { title: one.description || null }, one.name))));
+    } }), h("span", {}, h("strong", {}, one.title ? `${capitalise(one.title)} (${one.name})` : one.name), one.description && h("small", { class: "quiet" }, one.description)))));
+  fill(at("meanings"), ...Object.entries(AXES).flatMap(([name, words]) => [h("dt", {}, name), h("dd", {}, words)]));
   const dragged = (values, settled) => move(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, snapped(name, value)])), settled);
   map = new ScoreMap(at("map"), { describe, onmove: dragged, onchoose: chosenCell });
   axes = new AxisPair(at("pair"), (chosen) => {

@@ -110,6 +110,7 @@ def _offer(table: RunTable, key: str, policy: Policy) -> dict[str, Any]:
     subsets = list(selector.subsets)
     return {
         "name": policy.name,
+        "title": policy.title,
         "description": policy.description,
         "thresholds": policy.thresholds,
         "subsets": look_records(subsets, policy.otherwise),

@@ -2,6 +2,8 @@
 
 export const RUN = document.body.dataset.run || "";
 export const PAGE = document.body.dataset.page || "";
+/** What the rubric says of each axis, by its name. */
+export const AXES = JSON.parse(document.body.dataset.axes || "{}");
 export const READ_ONLY = "readOnly" in document.body.dataset;
 
 /**
@@ -68,6 +70,11 @@ export function announce(sentence) {
 export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
+
+export const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** An axis by its name, which says what it means to who points at it. */
+export const axisName = (name, shown = name, look = "") => h("span", { class: `axis-name ${look}`, title: AXES[name] }, shown);
 
 /** The same for SVG. */
 export function svg(tag, attributes = {}, ...children) {

@@ -1,6 +1,6 @@
 // The map of scores: one axis to the right, another upwards or none (a histogram); thresholds are lines that can be dragged.
 
-import { fill, format, h, svg } from "./common.js";
+import { AXES, capitalise, fill, format, h, svg } from "./common.js";
 
 const STEPS = 10;
 const OVER = 0.24; // how far past the scale a threshold beyond it is drawn, in cells
@@ -9,10 +9,9 @@ const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 };
 const MOST_LETTERS = 3; // of subsets in one cell
 const WIDEST = [60, 84]; // pixels of a cell: of a map, and of the bar of one axis
 
-/** A count that fits into a cell: "", "<1", 812, 40,251 or, where it is narrow, 40k. */
+/** A count that fits into a cell: "", 812, 40,251 or, where it is narrow, 40k. */
 export function brief(n, narrow = false) {
   if (n <= 0) return "";
-  if (n < 0.5) return "<1";
   const whole = Math.round(n);
   if (whole < 1000) return `${whole}`;
   if (whole < 10_000 && !narrow) return format.count(whole);
@@ -23,7 +22,9 @@ export function brief(n, narrow = false) {
 /** Set what has changed and leave the rest, which the browser would lay out anew. */
 const setText = (element, text) => element.textContent === text || (element.textContent = text);
 const setAttribute = (element, name, value) => element.getAttribute(name) === value || element.setAttribute(name, value);
-const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** What an axis means, said to who points at its name. */
+const meaning = ({ name }) => AXES[name] && svg("title", {}, AXES[name]);
 
 export class ScoreMap {
   /**
@@ -135,9 +136,9 @@ export class ScoreMap {
     const middle = (this.edge.top + this.bottom) / 2;
     return [
       every(this.right, this.across).map((v) => svg("text", { class: "tick middle", x: this.x(v), y: this.bottom + 16 }, v)),
-      svg("text", { class: "title middle", x: (this.edge.left + this.end) / 2, y: this.bottom + 38 }, `${capitalise(this.right.name)} →`),
+      svg("text", { class: "title middle", x: (this.edge.left + this.end) / 2, y: this.bottom + 38 }, `${capitalise(this.right.name)} →`, meaning(this.right)),
       this.up && every(this.up, this.high).map((v) => svg("text", { class: "tick end", x: this.edge.left - 8, y: this.y(v) + 4 }, v)),
-      this.up && svg("text", { class: "title middle", transform: `translate(${this.small ? 11 : 18} ${middle}) rotate(-90)` }, `${capitalise(this.up.name)} →`),
+      this.up && svg("text", { class: "title middle", transform: `translate(${this.small ? 11 : 18} ${middle}) rotate(-90)` }, `${capitalise(this.up.name)} →`, meaning(this.up)),
     ];
   }
 
@@ -234,10 +235,30 @@ export class ScoreMap {
     const axis = upright ? this.right : this.up;
     const at = Math.min(axis.high + 0.5 + OVER, Math.max(axis.low - 0.5 - OVER, value));
     const where = upright ? this.x(at) : this.y(at);
-    path.setAttribute("d", upright ? `M${where} ${this.edge.top - 6}V${this.bottom + 4}` : `M${this.edge.left - 4} ${where}H${this.end + 6}`);
+    const ends = upright ? [this.edge.top - 6, this.bottom + 4] : [this.edge.left - 4, this.end + 6];
+    const gaps = this.numbersAt(upright, value);
+    const stretches = [ends[0], ...gaps.flat(), ends[1]];
+    const pieces = stretches.flatMap((from, i) => (i % 2 ? [] : [upright ? `M${where} ${from}V${stretches[i + 1]}` : `M${from} ${where}H${stretches[i + 1]}`]));
+    path.setAttribute("d", pieces.join(""));
     handle.setAttribute("transform", upright ? `translate(${where} 0)` : `translate(0 ${where})`);
     handle.setAttribute("aria-valuenow", value);
     handle.lastChild.textContent = this.small ? value : `${symbol} ${value}`;
+  }
+
+  /** From where to where a line at that value would strike through the numbers of cells, in its direction. */
+  numbersAt(upright, value) {
+    const axis = upright ? this.right : this.up;
+    const nearest = Math.round(value);
+    if (nearest < axis.low || nearest > axis.high || Math.abs(value - nearest) > 0.3) return [];
+    const count = upright ? this.rows : this.columns;
+    const cells = Array.from({ length: count }, (_, i) => (upright ? (this.rows - 1 - i) * this.columns + nearest - axis.low : (nearest - axis.low) * this.columns + i));
+    return cells.flatMap((cell) => {
+      const text = this.texts[cell].lastChild;
+      if (!text.textContent) return [];
+      const [x, y] = ["x", "y"].map((name) => Number(text.getAttribute(name)));
+      const half = text.textContent.length * 3.6 + 4;
+      return [upright ? [y - 13, y + 4] : [x - half, x + half]];
+    });
   }
 
   listen() {
