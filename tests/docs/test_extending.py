@@ -1,17 +1,11 @@
 """The pages that say how to add something, followed to the letter: files written, commands run, package installed."""
 
-import json
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from claude_replies import tool
-from efficient_empathy.recipe import DIALOGUES
-from forked_command import ForkedCommand
+from handbook_reader import DOCS, Reader
 from misbehaving_server import MisbehavingServer
 from misbehaviours import ok
 
@@ -25,50 +19,13 @@ QUESTIONS = [
     "No wonder you are proud. What will you do next?",
     "Of course you miss her. What was she like?",
 ]
-PAGES = Path(__file__).parents[2] / "docs" / "extending"
-BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-
-
-class Reader:
-    """Someone who follows one page in an empty folder; packages go to a folder of site packages of their own."""
-
-    def __init__(self, page: str, folder: Path, server: str = "") -> None:
-        self.folder, self.site, self.server = folder, folder / "site", server
-        text = (PAGES / f"{page}.md").read_text("utf-8")
-        blocks = BLOCK.findall(text)
-        for _, name, content in blocks:
-            if name:
-                (folder / name).write_text(content, "utf-8")
-        self.commands = [line for kind, name, content in blocks if kind == "bash" and not name
-                         for line in content.splitlines()]  # fmt: skip
-        lines = (DIALOGUES / "train.jsonl").read_bytes().splitlines(keepends=True)
-        (folder / "dialogues.jsonl").write_bytes(b"".join(lines[:40]))
-
-    def follow(self) -> list[dict]:
-        """Run every command of the page, in order; what those of ours print as JSON."""
-        return [result for command in self.commands if (result := self.run(command)) is not None]
-
-    def run(self, command: str) -> dict | None:
-        """One command; it must succeed."""
-        program, *arguments = shlex.split(command.replace("http://localhost:8000/v1", self.server))
-        if program == "pip":
-            assert arguments == ["install", "."]
-            options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", self.site)
-            subprocess.run([sys.executable, "-m", "pip", "install", "-q", *options, "."], cwd=self.folder, check=True)
-            for module in self.folder.glob("*.py"):
-                module.unlink()  # what is used from here on is what was installed
-            return None
-        assert program == "efficient-empathy", command
-        places = f"import sys\nsys.path[:0] = {[str(self.folder), str(self.site)]}"
-        running = ForkedCommand(*arguments, "--json", cwd=self.folder, before=places)
-        out, err = running.communicate(timeout=120)
-        assert running.returncode == 0, (command, err, out)
-        return json.loads(out)
+PAGES = DOCS / "extending"
+LOCAL = "http://localhost:8000/v1"
 
 
 @pytest.fixture
 def reader(tmp_path):
-    return lambda page, server="": Reader(page, tmp_path, server)
+    return lambda page, server="": Reader(PAGES / f"{page}.md", tmp_path, stands_for={LOCAL: server} if server else {})
 
 
 def test_add_a_format(reader) -> None:
@@ -120,9 +77,3 @@ def test_every_page_is_followed_by_a_test() -> None:
     here = Path(__file__).read_text("utf-8")
     pages = [page.stem for page in PAGES.glob("*.md")]
     assert [page for page in pages if f'reader("{page}"' not in here] == []
-
-
-def test_the_pages_links_lead_somewhere() -> None:
-    for page in PAGES.parent.rglob("*.md"):
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
-            assert (page.parent / link).exists(), (page.name, link)
