@@ -40,7 +40,8 @@ def write_dialogues(folder: Path) -> None:
     rows = [json.loads(line) for line in dialogue_lines()[:54]]
     for number, row in enumerate(rows):
         row["split"] = "test" if number % 6 == 0 else "train"
-    _write_lines(folder / "dialogues.jsonl", rows[:36])
+    turns = [{"role": "user", "content": "I lost my keys."}, {"role": "assistant", "content": "Oh no."}]
+    _write_lines(folder / "dialogues.jsonl", [*rows[:36], {**rows[1], "id": "short", "messages": turns}])
     _write_lines(folder / "more.jsonl", rows[36:48])
     _write_lines(folder / "chats.jsonl", rows[48:54])
     prompts = [f"I failed exam number {i}." for i in range(8)]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
@@ -78,10 +79,12 @@ TABLE = """
 import numpy as np
 table, dialogues = np.array([[1, 2], [3, 3], [5, 4], [2, 2]]), ["a", "a", "b", "c"]
 """
+DISTILLING = "--base encoder --folds 2 --epochs 1"
 SPECIAL = {
     "agreement": Page(less={"agreement": "--resamples 100"}),
     "analytics": Page(less={"analytics": "--resamples 20 --topics 2"}),
     "cluster": Page(elsewhere={"score": CLUSTER}),
+    "corrections": Page(less={"distill": DISTILLING}),
     "diversity": Page(
         stands_for={"size=900": "size=30", "size=50": "size=10"},
         names="texts = [f'I am glad about number {i}' for i in range(40)]",
@@ -95,7 +98,7 @@ SPECIAL = {
     ),
     "judges": Page(
         stands_for={"sentence-transformers/all-mpnet-base-v2": "encoder", "Instruct --logprobs": "Instruct"},
-        less={"distill": "--base encoder --folds 2 --epochs 1", "score .*--wait": "--poll 0.1"},
+        less={"distill": DISTILLING, "score .*--wait": "--poll 0.1"},
     ),
     "labels": Page(names=MY_JUDGE),
     "llm-judges": Page(
@@ -205,11 +208,17 @@ def bucket(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
+def a_sample(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A sample's id, which is a hash."""
+    yield {"SAMPLE": pl.read_parquet(folder / "runs" / "mine" / "samples.parquet")["sample_id"][0]}
+
+
+@contextmanager
 def nothing(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     yield {}
 
 
-SURROUNDINGS = {"judges": batches, "object-stores": bucket}
+SURROUNDINGS = {"corrections": a_sample, "judges": batches, "object-stores": bucket}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
