@@ -58,7 +58,7 @@ class Page:
 
 
 def sheets_are_filled_in(folder: Path) -> None:
-    fill(folder / "sheets", Key.read(folder / "runs" / "mine" / "ratings" / "key.json"))
+    fill(folder / "sheets", Key.read(folder / "runs" / "mine" / "ratings" / "main" / "key.json"))
 
 
 MY_JUDGE = """
