@@ -21,6 +21,7 @@ import vllm_program
 from batch_server import BatchServer
 from efficient_empathy.cli import COMMANDS
 from efficient_empathy.cli.lazy import command_of, commands_of
+from efficient_empathy.evaluation.ratings.questions import Questionnaire
 from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.recipe import Recipe
 from efficient_empathy.selection.policies.top_policy import TopPolicy
@@ -282,6 +283,8 @@ def test_yaml_and_json_that_pages_show_can_be_read() -> None:
                 Recipe.model_validate({"name": "mine", "data": {"source": "dialogues.jsonl"}, "select": {}} | content)
             elif "top" in content:
                 TopPolicy.model_validate(content)
+            elif "comparisons" in content:
+                Questionnaire.model_validate(content)
             elif not block.title:
                 assert page.stem == "service", f"{page.name} shows YAML that nobody reads: {content}"
     assert recipes >= 3
