@@ -34,6 +34,7 @@ class CorrectedColumns:
         self._endings = ((std, _unspread), (probabilities, _certain))
         self._axes = {axis.name: axis for axis in axes}
         self._standing = corrections.standing
+        self._values_by_name: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def names(self) -> list[str]:
@@ -84,7 +85,10 @@ class CorrectedColumns:
             TAGS: lambda it: _BETWEEN.join(it.tags),
             NOTE: lambda it: str(it.note.value) if it.note else None,
         }
-        return {sample: said for sample, it in self._standing.items() if (said := say[name](it))}
+        if name not in self._values_by_name:
+            values = {sample: said for sample, it in self._standing.items() if (said := say[name](it))}
+            self._values_by_name[name] = values
+        return self._values_by_name[name]
 
     def _score_words(self, it: Standing) -> str:
         """For example "warmth 3 set by ann: it scolds"; the axes in the rubric's order."""
