@@ -50,6 +50,24 @@ def test_the_nearest_samples_come_first_and_are_a_filter_like_any_other(
         page.locator("#like").wait_for(state="hidden")
         page.locator(".row-last").nth(2).wait_for()
         assert page.locator(".row-last").all_inner_texts() == TRAVEL
+        page.get_by_role("button", name="Clear all filters").click()
+        page.get_by_text("Map of what they say").click()
+        page.locator("#space circle[data-row]").nth(5).wait_for()
+        page.get_by_role("combobox", name="Coloured by").select_option("category")
+        page.locator("#space .space-1[data-row]").nth(2).wait_for()
+        assert page.locator(".space-legend > span").all_inner_texts() == ["animals", "travel"]
+        drawn = page.locator("#space circle[data-row]").all()
+        points = {
+            int(one.get_attribute("data-row")): complex(*(float(one.get_attribute(name)) for name in ("cx", "cy")))
+            for one in drawn
+        }
+        near = [
+            min((row for row in points if row != own), key=lambda row: abs(points[row] - points[own])) for own in (0, 1)
+        ]
+        assert [row % 2 for row in near] == [0, 1], "the nearest of each is of its kind"
+        assert axe(page) == []
+        page.locator("#space circle[data-row='3']").click()
+        page.locator("#detail").get_by_text(TRAVEL[1]).wait_for()
         page.goto(f"{served.url}/samples?like=gone")
         page.get_by_text("there is no sample 'gone' in this run for others to be like").wait_for()
         assert [line for line in visit.console if "400" not in line] == []

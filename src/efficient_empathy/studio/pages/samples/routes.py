@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -51,6 +52,8 @@ from efficient_empathy.studio.server.selections import Selections, Tables
 T = TypeVar("T")
 PAGE_LIMIT = 100
 """Rows that are sent at once."""
+POINTS = 3_000
+"""Samples that the map of what they say shows."""
 SEARCH_SECONDS = 0.25
 """How long one request searches; the browser asks again until the search has ended, or no more when it is left."""
 Answer = dict[str, Any]
@@ -60,7 +63,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
     """The page and its data."""
     data = SampleData(studio.tables, studio.selections, studio.data_folder / "vectors")
     works = {"view": data.view, "rows": data.rows, "one": data.one, "turns": data.turns}
-    works["text"] = data.text
+    works |= {"text": data.text, "space": data.space}
     return [
         Route("/samples", partial(_page, studio, data)),
         *(Route(f"/api/samples/{name}", partial(_answer, studio, data, work)) for name, work in works.items()),
@@ -167,6 +170,22 @@ class SampleData:
             "rounds": rounds(index.workspace, sample["sample_id"]),
         }
 
+    def space(self, index: SampleIndex, query: Mapping[str, str]) -> Answer:
+        """The samples that pass the filters on a map, near where they say like things: `points` [[row, x, y, value]].
+
+        `by` says what the value is: `subset`, `category`, or a score in ten steps, `score.AXIS`. Of many a part is
+        shown; until all samples have been read, how far that is.
+        """
+        assert self._neighbours is not None
+        places = self._neighbours.places(index.table)
+        if isinstance(places, Reading):
+            return {"ended": bool(places.fault), **asdict(places), "points": [], "of": 0}
+        rows = sorted(self.rows_shown(index, query))
+        drawn = rows[:: max(1, -(-len(rows) // POINTS))]
+        values = _drawn_values(index, query.get("by") or "subset")[drawn].to_list()
+        points = [[row, x, y, one] for row, (x, y), one in zip(drawn, places[drawn].tolist(), values, strict=True)]
+        return {"ended": True, "share": 1.0, "fault": "", "of": len(rows), "points": points}
+
     def rows_shown(self, index: SampleIndex, query: Mapping[str, str]) -> list[int]:
         """The numbers of all rows that pass the filters; a text is searched for to the end first."""
         view = self._view(index, query)
@@ -229,6 +248,16 @@ def _row(index: SampleIndex, query: Mapping[str, str]) -> int:
     if row is None or row >= len(index.frame):
         raise HTTPException(404, "The run has no such sample: it may have been scored anew from other data.")
     return row
+
+
+def _drawn_values(index: SampleIndex, by: str) -> pl.Series:
+    """What the points of the map are coloured by. Raises `UserError` for what there is not."""
+    if by in ("subset", "category"):
+        return index.frame[by].cast(pl.String)
+    axis = next((axis for axis in index.axes if score_column(axis.name) == by), None)
+    if axis is None:
+        raise UserError(f"the map cannot be coloured by {by[:40]!r}")
+    return ((index.frame[by] - axis.low) * (10 / (axis.high - axis.low))).round().cast(pl.Int32)
 
 
 def _axis(axis: Axis) -> tuple[str, int, int]:

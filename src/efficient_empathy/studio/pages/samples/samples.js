@@ -8,6 +8,7 @@ import { VirtualList } from "./samples-list.js";
 import { ScoreBrush } from "./samples-map.js";
 import { openForm, peopleMarks, peopleNote, peopleSection, wirePeople } from "./samples-people.js";
 import { likeButton, pause, showLike } from "./samples-similar.js";
+import { drawSpace, wireSpace } from "./samples-space.js";
 import { beginning, highlight, marked } from "./samples-text.js";
 
 const SELECTS = ["subset", "category", "state", "split", "answered_by", "corrected_by", "tags"];
@@ -140,6 +141,7 @@ function show(about, keep) {
   showFilters();
   showSearch();
   showAll(about);
+  drawSpace();
   showCount(); // first: a list that is hidden has no height to be laid out in
   list.reset(about.matching, { keep });
 }
@@ -376,6 +378,7 @@ async function corrected(answer, keepProblem = false) {
 
 function wire() {
   wirePeople({ about: () => state.about, query: () => Object.fromEntries(address()), onchange: corrected });
+  wireSpace({ about: () => state.about, query: () => Object.fromEntries(address()), onopen: (row) => open({ row }) });
   wireAll({
     about: () => state.about, query: () => Object.fromEntries(address()),
     onfilter: (query) => {

@@ -1,4 +1,4 @@
-"""More like this: the samples of a run that say most nearly what one of them says, by the embedded encoder.
+"""More like this, and a map of what all say: a run's samples as vectors of the embedded encoder.
 
 Every sample is read once, in a thread, as long as it takes; the vectors stay in the studio's own folder.
 """
@@ -31,6 +31,9 @@ _CHUNK = 256
 _IN_MEMORY = 2
 log = logging.getLogger(__name__)
 Vectors = npt.NDArray[np.float16]
+Places = npt.NDArray[np.int32]
+"""(samples, 2), from 0 to `SIDE`; to the right, and up."""
+SIDE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Neighbours:
         self._folder = folder
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._readings: dict[str, Reading] = {}
+        self._places: tuple[str, Places] | None = None
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
@@ -56,16 +60,29 @@ class Neighbours:
 
         Raises `UserError` for a run with too many samples.
         """
-        if table.count > MOST:
-            raise UserError(f"more like this is for runs of up to {MOST:,} samples: this one has {table.count:,}")
-        key = key_of("samples", table.workspace.hash_of(table.workspace.samples), file_hash(BUNDLED / "model.onnx"))
-        vectors = self._read(key)
+        key, vectors = self._vectors_of(table)
         if vectors is None:
             return self._begin(key, table)
         near = vectors.astype(np.float32) @ vectors[row].astype(np.float32)
         near[row] = np.inf
         rows: list[int] = np.argsort(-near, kind="stable")[:NEAREST].tolist()
         return rows
+
+    def places(self, table: RunTable) -> Places | Reading:
+        """Where each row is on a map of the two directions in which the samples differ most, see `of`."""
+        key, vectors = self._vectors_of(table)
+        if vectors is None:
+            return self._begin(key, table)
+        with self._lock:
+            if self._places is None or self._places[0] != key:
+                self._places = (key, principal_places(vectors))
+            return self._places[1]
+
+    def _vectors_of(self, table: RunTable) -> tuple[str, Vectors | None]:
+        if table.count > MOST:
+            raise UserError(f"this is for runs of up to {MOST:,} samples, and here are {table.count:,}")
+        key = key_of("samples", table.workspace.hash_of(table.workspace.samples), file_hash(BUNDLED / "model.onnx"))
+        return key, self._read(key)
 
     def _read(self, key: str) -> Vectors | None:
         with self._lock:
@@ -111,3 +128,16 @@ class Neighbours:
             with self._lock:
                 self._readings[key] = Reading(share=done / max(1, total))
         return np.concatenate(parts)
+
+
+def principal_places(vectors: Vectors) -> Places:
+    """Vectors on their first two principal components; what is farther out than 99 in 100 stands at the edge."""
+    rows = vectors.astype(np.float32)
+    rows -= rows.mean(0)
+    axes = np.linalg.eigh(rows.T @ rows)[1][:, :-3:-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), range(axes.shape[1])])
+    places = rows @ axes
+    low, high = np.quantile(places, [0.005, 0.995], axis=0)
+    inside = np.clip((places - low) / np.maximum(high - low, 1e-9), 0, 1)
+    on_map: Places = np.rint(inside * SIDE).astype(np.int32)
+    return on_map
