@@ -193,7 +193,7 @@ def dot_rows(
     """A dot a row; `best` is what the best ones are called, `reference` where a dashed line stands.
 
     The axis does not go beyond `bounds`, the values that there can be. A value stands beside its name, or where they
-    are long below it, so that they never meet.
+    are long below it, so that they never meet; and no line goes through them.
     """
     values = [reference, *(v for row in rows for v in (row.value, *(row.interval or ())))]
     across = Scale(*extent(values, bounds=bounds), 1.5, 98.5)
@@ -201,15 +201,18 @@ def dot_rows(
     below = any(sum(map(len, one)) > TOGETHER for one in texts)
     tall = ROW + LINE * below
     base = tall * len(rows) + 8
+    free = ROW - 22
+    bands = [tall * i + tall - free for i in range(len(rows))]
     ticks = across.ticks(5)
     parts = [
-        f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="4" y2="{base}"/>'
+        f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="{tall - free}" y2="{base}" '
+        f'stroke-dasharray="{free} {tall - free}"/>'
         f'<text class="tick" x="{across(v):.2f}%" y="{base + 15}">{fixed(v, decimals(ticks))}</text>'
         for v in ticks
     ]
     if reference is not None and math.isfinite(reference):
         x = across(reference)
-        parts.append(f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="4" y2="{base}"/>')
+        parts += [f'<line class="threshold" x1="{x:.2f}%" x2="{x:.2f}%" y1="{y}" y2="{y + free}"/>' for y in bands]
     sentences = []
     for i, (row, (_, _, between)) in enumerate(zip(rows, texts, strict=True)):
         parts += dot_row(row, tall * i, across, texts[i], below=below)

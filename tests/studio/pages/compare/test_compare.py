@@ -147,9 +147,9 @@ def test_models_of_two_runs_stand_side_by_side(tmp_path):
     a, b = scored(tmp_path / "a", range(40)), scored(tmp_path / "b", range(40))
     evaluated(a, {"base": 10.0, "moe": 12.0})
     evaluated(b, {"moe": 14.0})
-    known, notes = models_of([("a", a), ("b", b)])
+    known, faults, lacking = models_of([("a", a), ("b", b)])
     assert list(known) == ["a/base", "a/moe", "b/moe"]
-    assert notes == []
+    assert (faults, lacking) == ([], [])
     rows = figure_rows(list(known.values()))["official"]
     assert [row.name for row in rows if row.differs] == ["bleu4"]
     assert [value.text for value in rows[0].values] == ["10.00", "12.00", "14.00"]

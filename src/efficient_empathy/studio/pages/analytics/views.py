@@ -9,10 +9,21 @@ from typing import Any
 from markupsafe import Markup
 
 from efficient_empathy.analytics.formatting import FEATURE_WORDS, LEVEL_WORDS
-from efficient_empathy.analytics.record import AnalyticsRecord, Finding, Group, Interval, Shift, Stretch
+from efficient_empathy.analytics.record import (
+    AnalyticsRecord,
+    Balance,
+    Filtering,
+    Finding,
+    Group,
+    Interval,
+    Shift,
+    Stretch,
+)
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures.charts import Dot, Point, dot_rows, lines
-from efficient_empathy.foundation.figures.formatting import clip, moment, signed
+from efficient_empathy.foundation.figures.formatting import clip, fixed, moment, plural, share, signed
 from efficient_empathy.foundation.figures.looks import Looks
+from efficient_empathy.selection.policies import load_policy
 
 SHAPES = {"ok": "○", "watch": "△", "alarm": "■", "unknown": "?"}
 """Levels of drift by shape."""
@@ -166,3 +177,45 @@ def details(finding: Finding) -> str:
         others = ", ".join(f"{language} {n:,}" for language, n in finding.others.items())
         pieces.append(f"most are in {finding.usual}" + (f"; others: {others}" if others else ""))
     return "; ".join(pieces)
+
+
+def policy_label(name: str) -> str:
+    """A policy by what it does and its name; by its name where the package knows no more of it."""
+    try:
+        return load_policy(name).label
+    except UserError:
+        return name
+
+
+def opening(record: AnalyticsRecord) -> str:
+    """What the page says first: what is in the run, and what of it is worth a look."""
+    parts = [f"{plural(record.run.samples, 'sample')} of {plural(record.run.dialogues, 'dialogue')}"]
+    if record.filtering:
+        kept = share(record.filtering.kept_samples, record.filtering.samples)
+        policy = policy_label(str(record.filtering.policy["name"]))
+        parts.append(f"of which {policy} keeps {kept}")
+    there = sum(bool(one.count) for one in record.findings)
+    worth = f"{plural(there, 'kind')} of samples worth a look" if there else "nothing wrong with the samples"
+    return f"{', '.join(parts)}. {worth[:1].upper()}{worth[1:]} was found; below is what filtering changes and why."
+
+
+def kept_against_dropped(filtering: Filtering) -> str:
+    """How what is kept differs from what is dropped, in a sentence."""
+    sure = [one for one in filtering.features if one.p_holm is not None and one.p_holm < SURE]
+    if not sure:
+        return "What is kept differs from what is dropped in nothing that is counted here, but for its scores."
+    parts = [f"{feature(one.feature)} ({fixed(one.kept_mean, 2)} against {fixed(one.dropped_mean, 2)})" for one in sure]
+    return f"What is kept differs from what is dropped, more than by chance, in {', '.join(parts)}."
+
+
+def balance_words(kind: str, balance: Balance) -> str:
+    """How even groups are after filtering, and which it favours."""
+    groups = "categories" if kind == "category" else "topics"
+    before, after = fixed(balance.effective_before, 1), fixed(balance.effective_after, 1)
+    text = f"The {groups} are as even as {before} equal ones would be, and {after} after filtering."
+    for names, word in ((balance.most_over, "more"), (balance.most_under, "less")):
+        if names:
+            text += f" Kept {word} often than others: {', '.join(clip(name, 40) for name in names[:5])}."
+    if not (balance.most_over or balance.most_under):
+        text += " None is kept more or less often than others, but for chance."
+    return text

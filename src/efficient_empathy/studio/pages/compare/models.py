@@ -10,7 +10,6 @@ from functools import cached_property
 import polars as pl
 
 from efficient_empathy.evaluation.record import EvaluatedModel, MeasuredFigure
-from efficient_empathy.foundation.errors import shell
 from efficient_empathy.foundation.figures.formatting import amount, clip, duration, fixed, power, share, whole
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.report.sections.evaluation import Evaluation, evaluation
@@ -80,20 +79,21 @@ class FigureRow:
         return len({value.text for value in self.values}) > 1
 
 
-def models_of(runs: Iterable[tuple[str, Workspace]]) -> tuple[dict[str, Model], list[str]]:
-    """Every model by its key, in the runs' order, and a sentence on each run that has none."""
+def models_of(runs: Iterable[tuple[str, Workspace]]) -> tuple[dict[str, Model], list[str], list[str]]:
+    """Every model by its key, in the runs' order; a sentence on each run whose evaluation cannot be read; and the runs
+    that have none."""
     by_key: dict[str, Model] = {}
-    notes = []
+    faults, lacking = [], []
     for name, workspace in runs:
         read = evaluation(workspace.evaluation)
         if read is None:
-            notes.append(f"{name} has no evaluation yet: `efficient-empathy evaluate --run {shell(name)}` makes one.")
+            lacking.append(name)
         elif read.fault:
-            notes.append(f"{name}: {read.fault}")
+            faults.append(f"{name}: {read.fault}")
         else:
             models = [Model(name, read, record, workspace) for record in read.models]
             by_key |= {model.key: model for model in models}
-    return by_key, notes
+    return by_key, faults, lacking
 
 
 def figure_rows(models: Sequence[Model]) -> dict[str, list[FigureRow]]:

@@ -225,7 +225,7 @@ def _rubric_title(rubric: Rubric) -> str:
 
 
 def _models(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
-    by_key, notes = models_of((name, studio.runs.workspace(name)) for name in studio.runs)
+    by_key, faults, lacking = models_of((name, studio.runs.workspace(name)) for name in studio.runs)
     requested = [key for key in request.query_params.getlist("model") if key]
     for key in requested:
         if key not in by_key:
@@ -245,7 +245,8 @@ def _models(studio: Studio, agreements: Agreements, request: Request, names: lis
         "dots": _dots(models, titles, groups),
         "answers": shared_answers(models) if len(models) > 1 else None,
         "several_runs": several_runs,
-        "notes": notes,
+        "faults": faults,
+        "lacking": lacking,
     }
 
 

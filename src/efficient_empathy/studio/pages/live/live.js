@@ -2,7 +2,7 @@
 
 import { drawPace } from "./live-pace.js";
 import { AxisPair, pairOf } from "./axis-pair.js";
-import { READ_ONLY, RUN, announce, api, copy, fill, format, h, showProblem, urlState } from "./common.js";
+import { READ_ONLY, RUN, announce, api, axisName, copy, fill, format, h, showProblem, urlState } from "./common.js";
 import { ScoreMap } from "./score-map.js";
 
 const SHOWN = 12;
@@ -208,7 +208,7 @@ function showRecent() {
       h("span", { class: "quiet" }, clock(one.at)),
       h("a", { class: "mono", href: `/samples?${new URLSearchParams({ run: RUN, sample: one.sample_id })}` }, one.sample_id.slice(0, 10)),
       one.state === "ok" ? null : h("span", { class: "tag bad" }, one.state),
-      ...Object.entries(one.scores).map(([name, value]) => h("span", {}, `${name} `, h("b", {}, score(value)))),
+      ...Object.entries(one.scores).map(([name, value]) => h("span", {}, axisName(name), " ", h("b", {}, score(value)))),
       one.latency_s >= 0.05 ? h("span", { class: "quiet" }, `${format.decimal(one.latency_s, 1)} s`) : null,
       text ? h("span", { class: "detail quiet", title: text }, text) : null);
   });

@@ -1,6 +1,6 @@
 // One sample: the dialogue, the scores with their distributions, why it is in its subset, and every judgement.
 
-import { RUN, add, api, fill, format, h, svg } from "./common.js";
+import { RUN, add, api, axisName, fill, format, h, svg } from "./common.js";
 import { clippable, marked } from "./samples-text.js";
 
 const TONES = { ok: "good", parse_error: "bad", api_error: "bad", refused: "bad", unjudged: "warm" };
@@ -110,7 +110,7 @@ function axisFigure(sample, axis, low, high) {
   const table = sample.probabilities?.[axis];
   const spread = sample.spreads?.[axis];
   return h("figure", { class: "axis-figure" },
-    h("figcaption", {}, h("span", { class: "quiet" }, axis), " ", h("strong", {}, value === null ? "–" : score(value)),
+    h("figcaption", {}, axisName(axis, axis, "quiet"), " ", h("strong", {}, value === null ? "–" : score(value)),
       h("span", { class: "quiet small" }, ` of ${score(high)}`, spread === undefined ? "" : ` ± ${format.decimal(spread, 2)}`, sample.said.scores[axis] === undefined ? "" : " · set by a person")),
     bars(axis, value, low, high, table));
 }

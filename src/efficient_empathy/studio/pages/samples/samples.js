@@ -1,7 +1,7 @@
 // The page of samples: what is asked for is in the address, everything shown follows from it.
 
 import { AxisPair } from "./axis-pair.js";
-import { RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
+import { AXES, RUN, add, announce, api, debounce, fill, format, h, showProblem, urlState } from "./common.js";
 import { showAll, wireAll } from "./samples-all.js";
 import { detail, score, subsetSwatch, useLooks } from "./samples-detail.js";
 import { VirtualList } from "./samples-list.js";
@@ -69,7 +69,7 @@ const moveNames = () => [...MOVE, ...address().map(([name]) => name).filter((nam
 function rowScores(row) {
   if (row.state !== "ok") return h("span", { class: "bad-state" }, row.state.replace("_", " "));
   return h("span", { class: "row-scores" }, Object.entries(row.scores).map(([axis, x]) => [
-    h("span", { class: "quiet" }, `${state.about?.letters[axis] ?? axis} `), x === null ? "–" : score(x), " "]));
+    h("span", { class: "quiet", title: axis }, `${state.about?.letters[axis] ?? axis} `), x === null ? "–" : score(x), " "]));
 }
 
 /** Ask the studio under the filters of the address; files that have changed since are read anew. */
@@ -108,7 +108,7 @@ async function refresh({ keep = false } = {}) {
   if (ticket !== state.ticket) return;
   state.halt = false;
   $("samples").hidden = false;
-  $("about").textContent = `${format.plural(about.samples, "sample")} in ${RUN}`;
+  $("about").textContent = `All ${format.plural(about.samples, "sample")} of ${RUN}: what was said, the response that was scored, and why it is in its subset.`;
   fill($("notes"), peopleNote(about), standing(about.standing));
   show(about, keep);
   await search(ticket);
@@ -346,7 +346,7 @@ function fillScores(about) {
         change({ [SCORE + name]: written(pair, [low, high]) });
       },
     }, Array.from({ length: high - low + 1 }, (_, k) => h("option", { value: low + k }, low + k))));
-    return [h("span", { class: "ellipsis", "aria-hidden": "true" }, name), ends[0], h("span", { "aria-hidden": "true" }, "–"), ends[1]];
+    return [h("span", { class: "ellipsis axis-name", "aria-hidden": "true", title: AXES[name] }, name), ends[0], h("span", { "aria-hidden": "true" }, "–"), ends[1]];
   }));
 }
 
