@@ -17,6 +17,7 @@ from browser import open_page, text_of
 from chat_turns import send_turn
 from efficient_empathy.dialogues import write_samples
 from efficient_empathy.foundation.run.workspace import Workspace
+from legible import opening, unreadable
 from own_policy_runs import one_axis_run, three_axis_run
 from rated_runs import responded_run
 from scored_runs import numbered, write_run
@@ -99,9 +100,21 @@ def settle(page: Any, name: str) -> None:
     ["selected", "half", "distributions", "unscored", "other-axis", "three-axes", "one-axis", "rated", "begun"],
 )
 def test_every_page_of_every_run_shows_text_alone(served: Served, browser: Any, run: str, name: str) -> None:
+    """It opens with a sentence, and on a phone too nothing is too small, cut off, or a path where words should be."""
     others = "&with=half&with=unscored" if name == "compare" and run not in ("half", "unscored") else ""
     visit = open_page(browser, f"{served.url}/{name}?run={run}{others}")
     settle(visit.page, name)
+    first = opening(visit.page)
+    assert len(first) > 40
+    assert first.rstrip().endswith(".")
+    assert unreadable(visit.page) == []
+    words = visit.page.locator("main").inner_text()
+    assert "±0 " not in words
+    assert str(served.studio.runs.workspace(run).root) not in "".join(
+        visit.page.locator("main p, main li").all_inner_texts()
+    )
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    assert unreadable(visit.page) == []
     assert len(text_of(visit.page)) > 100
     assert [line for line in visit.console if "status of 400" not in line] == []
     visit.page.context.close()

@@ -206,7 +206,7 @@ def test_a_model_that_is_missing_is_said_with_what_makes_it(run, tmp_path) -> No
     (spoilt.experts / "rationality" / "model.safetensors").write_bytes(b"nothing")
     problems = {one["name"]: one["problem"] for one in list_models(spoilt, ()) if one["problem"]}
     assert problems.keys() == {"moe", "rationality"}
-    assert "efficient-empathy mix" in problems["moe"]
+    assert problems["moe"].endswith("mixing makes it")
     assert "has changed since it was written" in problems["rationality"]
     assert "has changed since" in heard(spoilt, asking("rationality"))["rationality"]["failed"]["message"]
 

@@ -139,13 +139,15 @@ KNOWN = ("by", "sort", "way", "along", "drift", "again")
 def _page(studio: Studio, cache: MeasurementCache, request: Request) -> Response:
     name, against, periods = _read_query(studio, request)
     again = request.query_params.get("again") == "1"
-    not_yet = standing(studio.tables.of(studio.runs.workspace(name)), "scores")
+    table = studio.tables.of(studio.runs.workspace(name))
+    not_yet = standing(table, "scores")
     numbers = Result("", fault="") if not_yet and not_yet.working else cache.numbers(name, again=again)
     record = _record(numbers)
     view = views.read_view(request.query_params, record)
     drift_result = _drift(cache, record, name, against, periods, again=again) if record else None
     return studio.render(
-        request, "analytics.html.j2", known=KNOWN, standing=not_yet, numbers=numbers, record=record,
+        request, "analytics.html.j2", known=KNOWN, standing=not_yet, of_parts=set(table.notes),
+        numbers=numbers, record=record,
         against=against, periods=periods, view=view,
         drift=drift_result, comparisons=_comparisons(drift_result),
         choices=_choices(studio, name, record), address=partial(_address, request), words=words, look=look,

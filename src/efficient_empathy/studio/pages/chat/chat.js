@@ -1,6 +1,6 @@
 // The chat: one speaker, several models side by side.
 
-import { READ_ONLY, RUN, add, announce, api, fill, format, h, showProblem, urlState } from "./common.js";
+import { READ_ONLY, RUN, add, announce, api, capitalise, fill, format, h, showProblem, urlState } from "./common.js";
 import { colours, heatMap, numbers, summary, tokenSpan, underline } from "./chat-gates.js";
 import { keep, kept } from "./chat-memory.js";
 import { replies } from "./chat-stream.js";
@@ -37,6 +37,8 @@ async function start() {
   busy(false);
 }
 
+const stepsLink = () => h("a", { href: `/steps?${new URLSearchParams({ run: RUN })}` }, "Train or mix one on the page Steps");
+
 function showModels() {
   const names = urlState.getAll("model");
   const able = models.filter((model) => !model.problem);
@@ -46,12 +48,12 @@ function showModels() {
   const problems = [...new Set(models.map((model) => model.problem).filter(Boolean))];
   const all = problems.length === 1 && able.every((model) => model.name.startsWith("endpoint:")) && models.length > 1;
   $("lacking").hidden = !all;
-  $("lacking").textContent = all ? problems[0] : "";
+  fill($("lacking"), all && [`${capitalise(problems[0])}. `, problems[0].includes("has no model") && stepsLink()]);
   fill($("model-list"),
     ...models.map((model) => h("label", {},
       h("input", { type: "checkbox", value: model.name, checked: !model.problem && first.includes(model.name), disabled: !!model.problem, onchange: remember }), model.label)),
     ...(all ? [] : models.filter((model) => model.problem).map((model) => h("p", { class: "quiet small why" }, `${model.label}: ${model.problem}`))),
-    ...(models.length ? [] : [h("p", { class: "quiet" }, "This run has no model yet.")]));
+    ...(models.length ? [] : [h("p", {}, "This run has no model yet. ", stepsLink())]));
 }
 
 function remember() {

@@ -33,7 +33,7 @@ from pydantic import Field, ValidationError
 
 from efficient_empathy.evaluation.models import in_order
 from efficient_empathy.evaluation.ratings.design import Material, material
-from efficient_empathy.foundation.errors import UserError, endpoint_name, missing_extra, shell
+from efficient_empathy.foundation.errors import UserError, endpoint_name, missing_extra
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions
 from efficient_empathy.modelling.generation.target import Target, resolve
@@ -258,8 +258,8 @@ def target(name: str, workspace: Workspace) -> Target:
     folder = places.get(name, workspace.experts / name)
     plain = "/" not in name and "\\" not in name and not name.startswith(".")
     if name != "base" and not (plain and _is_model(folder)):
-        command = f"efficient-empathy {'mix' if name in places else 'train'} --run {shell(workspace.root)}"
-        raise UserError(f"this run has no model {name!r}: `{command}` makes it")
+        step = "mixing" if name in places else "training"
+        raise UserError(f"this run has no model {name!r}: {step} makes it")
     if name != "base":
         require_intact(workspace, folder)
     return resolve(name, workspace)

@@ -4,6 +4,7 @@ import { fill, format, h } from "./common.js";
 import { written } from "./lab-curve.js";
 
 const SHOWN = 40;
+const NARROW = 0.06; // of a bar: too little for a letter
 
 export const swatch = ({ look, mark, letter }) => h("span", { class: `swatch ${look} mark-${mark} q7`, "aria-hidden": "true" }, letter);
 
@@ -27,6 +28,7 @@ export class Stack {
       this.parts = subsets.map(({ look, mark, letter }) => h("span", { class: `${look} mark-${mark} q7` }, this.withLetters && h("b", {}, letter)));
       fill(this.host, ...this.parts);
     }
+    if (this.withLetters) this.parts.forEach((part, k) => { part.firstChild.hidden = counts[k] <= NARROW * total; });
     this.parts.forEach((part, k) => part.style.setProperty("flex-basis", `${total > 0 ? (100 * counts[k]) / total : 0}%`));
   }
 }

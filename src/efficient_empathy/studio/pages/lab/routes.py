@@ -26,7 +26,7 @@ from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
 from efficient_empathy.selection.stage import scan_for
 from efficient_empathy.studio.pages.lab.views import Views
-from efficient_empathy.studio.pages.live.standing import standing
+from efficient_empathy.studio.pages.live.standing import Standing, standing
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import look_records
 from efficient_empathy.studio.server.selections import (
@@ -58,7 +58,7 @@ def lab_choices(studio: Studio, name: str, table: RunTable) -> dict[str, Any]:
     """
     last, policies = last_choice(table), policies_for(table)
     if not policies:
-        raise UserError(_nothing_fits(table))
+        raise UserError(_nothing_fits(table).details)
     root = table.workspace.root
     return {
         "command": f"efficient-empathy select --run {shlex.quote(shown_path(root))}",
@@ -119,10 +119,15 @@ def _offer(table: RunTable, key: str, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _nothing_fits(table: RunTable) -> str:
-    return (
+def _nothing_fits(table: RunTable) -> Standing:
+    return Standing(
+        "No rule fits this run yet",
+        f"It is scored on {', '.join(table.axis_names)}, and the rules of the package are about other axes. A rule of "
+        "your own is a short YAML file; once the run is selected by it, it stands here.",
+        "See its samples",
+        "samples",
         f"no policy is about the axes of this run ({', '.join(table.axis_names)}): write one in a YAML file and run "
-        f"`efficient-empathy select --run {shown_path(table.workspace.root)} --policy FILE.yaml` once, then it is here"
+        f"`efficient-empathy select --run {shown_path(table.workspace.root)} --policy FILE.yaml` once, then it is here",
     )
 
 
@@ -154,7 +159,9 @@ def _page(studio: Studio, request: Request) -> Response:
     thresholds: list[str] = []
     if not_yet is None:
         with suppress(UserError):
-            thresholds = [f"t.{name}" for policy in policies_for(table).values() for name in policy.thresholds]
+            policies = policies_for(table)
+            thresholds = [f"t.{name}" for policy in policies.values() for name in policy.thresholds]
+            not_yet = None if policies else _nothing_fits(table)
             try:
                 choice_of(table, request.query_params)
             except UserError as error:

@@ -17,6 +17,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.lab.routes import shown_path
+from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.pages.steps.downloads import other_files, require_download, subset_files, write_zip
 from efficient_empathy.studio.pages.steps.views import view_of
 from efficient_empathy.studio.server.bodies import read_body
@@ -33,14 +34,16 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     def page(request: Request) -> Response:
         workspace = studio.run(request)
-        fault, view = "", None
+        fault, view, not_yet = "", None, None
         try:
-            view = view_of(studio.tables.of(workspace))
+            table = studio.tables.of(workspace)
+            view, not_yet = view_of(table), standing(table, "scores", "selection")
             subsets, others = subset_files(workspace), other_files(workspace)
         except UserError as error:
             fault, subsets, others = f"{error}", [], []
         return studio.render(
-            request, "steps.html.j2", view=view, fault=fault, subsets=subsets, others=others, can_train=can_train(),
+            request, "steps.html.j2", known=(), view=view, fault=fault, standing=not_yet,
+            subsets=subsets, others=others, can_train=can_train(),
         )  # fmt: skip
 
     def jobs(request: Request) -> Response:
