@@ -253,7 +253,8 @@ def test_it_opens_at_the_last_selection_and_counts_as_it_did(browser: Any, serve
     assert f"This rule keeps {kept:,} of 1,470 samples (" in about
     assert f"{counts['both']:,} for both; {counts['discard']:,} are left out (discard), and 30 have no scores." in about
     assert seen.page.locator("#sizes tbody td").nth(2).inner_text() == "same"
-    assert "both, α 6, β 4 (the run's last selection)" in seen.page.locator("#baseline").inner_text()
+    baseline = seen.page.locator("#baseline").inner_text()
+    assert baseline == "The baseline is the run's last selection: with a subset for both (both), α 6, β 4."
     assert seen.page.locator("#rule li").first.inner_text() == (
         "sensibility above α = 6 and rationality above β = 4 → both"
     )
@@ -415,7 +416,7 @@ def test_a_category_is_chosen_and_a_baseline_pinned(browser: Any, served: Served
     page.wait_for_url("**base=paper**")
     page.reload()
     page.wait_for_selector("body[data-ready=lab]")
-    assert "paper, α 5, β 5 (pinned)" in page.locator("#baseline").inner_text()
+    assert "what you pinned: rationality first (paper), α 5, β 5" in page.locator("#baseline").inner_text()
     page.get_by_label("Sort by").select_option("kept")
     page.wait_for_url("**sort=kept**")
     kept = [float(text.rstrip("%")) for text in page.locator(".categories tbody td:nth-child(4)").all_inner_texts()]

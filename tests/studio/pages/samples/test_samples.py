@@ -163,7 +163,10 @@ class TestFilters:
         found = rows(run, move, limit="100")
         assert found
         assert {row["scores"]["rationality"] for row in found} == {6}
-        assert ask(run, "view", move)["move"] == "go from rationality to discard when β goes from 5 to 6 under paper"
+        assert (
+            ask(run, "view", move)["move"]
+            == "go from rationality to discard when β goes from 5 to 6 under rationality first (paper)"
+        )
         for wrong in ({"move": "gamma=6"}, {"move": "beta=x"}, {"from": "charm"}, {"policy": "mine"}):
             with pytest.raises(UserError):
                 rows(run, {**move, **wrong})

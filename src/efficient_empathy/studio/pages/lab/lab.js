@@ -321,9 +321,11 @@ function fillFrame() {
 }
 
 function drawBaseline() {
-  const base = state.pin ? "pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
+  const base = state.pin ? "what you pinned" : offered.last ? "the run's last selection" : "the policy's own thresholds";
   const marks = before ? Object.fromEntries(before.thresholds.map(({ name, symbol }) => [name, symbol])) : symbols();
-  at("baseline").textContent = `The baseline is ${inWords(baseline(), marks)} (${base}).${offered.stale ? ` ${offered.stale}.` : ""}`;
+  const { title, name } = offered.policies[baseline().policy];
+  const said = inWords({ ...baseline(), policy: title ? `${title} (${name})` : name }, marks);
+  at("baseline").textContent = `The baseline is ${base}: ${said}.${offered.stale ? ` ${offered.stale}.` : ""}`;
   at("unpin").hidden = !state.pin;
 }
 

@@ -151,7 +151,7 @@ def _disk(root: Path) -> tuple[int, float]:
 def _policy(choice: Choice) -> str:
     """For example "paper, α = 5, β = 5"."""
     values = choice.policy.thresholds.items()
-    return ", ".join([choice.policy.name, *(f"{display_symbol(name)} = {number_text(n)}" for name, n in values)])
+    return ", ".join([choice.policy.label, *(f"{display_symbol(name)} = {number_text(n)}" for name, n in values)])
 
 
 def _parts(looks: list[dict[str, str]], counts: list[int]) -> tuple[Part, ...]:

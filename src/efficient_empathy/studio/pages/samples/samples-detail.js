@@ -5,6 +5,9 @@ import { clippable, marked } from "./samples-text.js";
 
 const TONES = { ok: "good", parse_error: "bad", api_error: "bad", refused: "bad", unjudged: "warm" };
 
+const MATCHED = "shares matched"; // what select says where probabilities decided over all samples together
+const MATCHED_WORDS = "P is how probable the judge finds each subset. Each gets as many samples as all probabilities together say, those that fit it best, so a sample need not be in its most probable one.";
+
 /** The tag of a state, in words. */
 export function stateTag(state) {
   return h("span", { class: `tag ${TONES[state] ?? "warm"}` }, state.replace("_", " "));
@@ -95,7 +98,7 @@ function scores(sample) {
   } else parts.push(h("p", { class: "quiet" }, sample.state === "ok" ? "No scores." : `No scores: ${sample.state === "unjudged" ? "not judged" : sample.state.replace("_", " ")}.`));
   const facts = [];
   if (sample.subset) facts.push(["Subset", subsetTag(sample.subset)]);
-  if (sample.reason) facts.push(["Because", sample.reason]);
+  if (sample.reason) facts.push(["Because", [sample.reason, sample.reason.endsWith(MATCHED) && h("span", { class: "quiet small said" }, MATCHED_WORDS)]]);
   const odds = Object.entries(sample.odds ?? {}).sort((a, b) => b[1] - a[1]);
   if (odds.length && !sample.reason?.startsWith("P(")) facts.push(["Probability", odds.map(([subset, p]) => `${subset} ${format.decimal(p, 2)}`).join(" · ")]);
   if (sample.judgements) facts.push(["Pooled from", format.plural(sample.judgements, "judgement")]);

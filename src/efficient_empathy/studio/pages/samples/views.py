@@ -65,7 +65,7 @@ class Move:
         """For example "go from discard to rationality when β goes from 5 to 6 under paper"."""
         here = number_text(self.choice.policy.thresholds[self.threshold])
         step = f"{display_symbol(self.threshold)} goes from {here} to {number_text(self.value)}"
-        return f"go from {self.subsets[0]} to {self.subsets[1]} when {step} under {self.choice.policy.name}"
+        return f"go from {self.subsets[0]} to {self.subsets[1]} when {step} under {self.choice.policy.label}"
 
     def rows(self, index: SampleIndex, selections: Selections) -> pl.Series:
         """Which samples of the run it is about."""
