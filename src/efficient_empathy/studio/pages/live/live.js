@@ -122,6 +122,7 @@ function showFigures(report) {
   const { process, samples } = report;
   const working = ["running", "stopping", "silent"].includes(report.condition);
   const failures = judgements(report) - report.ok;
+  for (const id of ["left", "in-flight"]) $(id).closest(".figure").hidden = !working; // there is none of it at rest
   const total = working ? process.total : samples ?? process?.total ?? 0;
   const done = Math.max(judgements(report), working ? process.done : 0); // what failed stays done while it is asked for again
   const progress = $("progress");
