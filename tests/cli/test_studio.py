@@ -176,7 +176,7 @@ def test_two_studios_stand_beside_each_other(runs) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["state"], "state is no run's folder"),
+        (["runs/first", "state"], "state is no run's folder"),
         (["nowhere"], "nowhere is no folder"),
         (["runs/first", "--token", "short"], "a token has at least 16 characters"),
         (["runs/first", "--token", "my-own-long-token", "--no-token"], "exclude one another"),
@@ -195,11 +195,17 @@ def test_what_cannot_be_is_one_sentence(runs, monkeypatch, arguments, sentence) 
     assert "Traceback" not in done.output
 
 
-def test_without_runs_it_says_how_to_make_one(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["studio", "--no-open"])
-    assert done.exit_code == 1
-    assert "there is no run under runs: name a run's folder, or make one with `efficient-empathy demo`" in done.output
+@pytest.mark.parametrize("arguments", [(), ("logs",)])
+def test_without_runs_it_opens_on_the_page_that_makes_one(tmp_path, arguments) -> None:
+    for name in arguments:
+        (tmp_path / name).mkdir()
+    with started(tmp_path, *arguments, "--json") as (_, line):
+        started_on = json.loads(line)
+        assert started_on["runs"] == []
+        assert get(started_on["url"])[0] == 303
+        status, page = get(started_on["url"] + "new")
+        assert status == 200
+        assert "Choose a file" in page
 
 
 def test_the_server_is_small(runs) -> None:
