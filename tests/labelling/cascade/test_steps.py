@@ -88,10 +88,10 @@ def test_a_good_step_saves_the_expert_work_and_money_under_one_guarantee(predict
 def test_a_step_that_knows_nothing_is_dropped_after_its_trial(predicted, tmp_path) -> None:
     workspace = predicted.copy(tmp_path / "run")
     with MisbehavingServer(two_models(predicted, off=1.0)) as server:
-        result = run(predicted, workspace, server, error=0.15)
+        result = run(predicted, workspace, server, error=0.15, trial=140)  # fewer tell by luck what it is worth
         counts = models(server)
     assert not result.cascade.steps[0].used
-    assert len(counts[CHEAP]) == 50
+    assert len(counts[CHEAP]) == 140
     assert result.cascade.answered[CHEAP] == 0
     assert wrong_share(predicted, workspace) <= 0.15
 
