@@ -41,7 +41,7 @@ def reached(ranges):
 def test_there_are_200_distinct_items_on_the_bundled_rubrics_scales(golden):
     assert golden.manifest.items == len({sample.id for sample in golden.samples}) == 200
     assert golden.manifest.rubric == RubricNote.of(Rubric.load())
-    assert golden.manifest.policy == load_policy("paper")
+    assert golden.manifest.policy.definition() == load_policy("paper").definition()
 
 
 def test_every_context_is_the_bundled_dialogues_own_or_one_of_the_sets(golden):
