@@ -18,7 +18,7 @@ def test_results_are_numbered_and_the_latest_of_a_judge_comes_first(tmp_path) ->
     first = stored.write(of("a/b:c"))
     second = stored.write(of("m"))
     assert [first.name, second.name] == ["0001-a-b-c.json", "0002-m.json"]
-    assert read_result(first) == of("a/b:c")
+    assert read_result(first).model_dump() == of("a/b:c").model_dump()
     assert stored.latest("a/b:c", 2)[0] == first
     assert stored.latest("new", 2)[0] == second
     assert stored.latest("m", 1)[0] == first

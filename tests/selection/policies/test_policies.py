@@ -98,7 +98,7 @@ def test_policies_of_an_installed_package(package) -> None:
 
 def test_the_examples_of_the_handbook_are_policies(care) -> None:
     handbook = Path(__file__).parents[3] / "docs" / "policies.md"
-    examples = re.findall(r"```yaml\n(.*?)```", handbook.read_text("utf-8"), re.DOTALL)
+    examples = re.findall(r"```yaml[^\n]*\n(.*?)```", handbook.read_text("utf-8"), re.DOTALL)
     policies = [policy_of_definition(yaml.safe_load(example)) for example in examples]
     assert [policy.name for policy in policies] == ["care", "best"]
     for policy in policies:

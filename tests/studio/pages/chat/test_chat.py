@@ -446,5 +446,5 @@ def test_a_run_without_models_says_what_makes_them(tmp_path, browser) -> None:
     assert not path_of(bare).exists()
     with studio(bare, tmp_path) as url:
         page = open_page(browser, f"{url}/chat").page
-        page.get_by_text("efficient-empathy mix").first.wait_for()
+        page.get_by_text("this run has no model 'moe': mixing makes it").wait_for()
         assert page.get_by_role("checkbox", name="MoE").is_disabled()

@@ -141,12 +141,13 @@ def _page(studio: Studio, cache: MeasurementCache, request: Request) -> Response
     again = request.query_params.get("again") == "1"
     table = studio.tables.of(studio.runs.workspace(name))
     not_yet = standing(table, "scores")
-    numbers = Result("", fault="") if not_yet and not_yet.working else cache.numbers(name, again=again)
+    measurable = table.samples.current and not (not_yet and not_yet.working)
+    numbers = cache.numbers(name, again=again) if measurable else Result("")
     record = _record(numbers)
     view = views.read_view(request.query_params, record)
     drift_result = _drift(cache, record, name, against, periods, again=again) if record else None
     return studio.render(
-        request, "analytics.html.j2", known=KNOWN, standing=not_yet, of_parts=set(table.notes),
+        request, "analytics.html.j2", known=KNOWN, standing=not_yet, measurable=measurable, of_parts=set(table.notes),
         numbers=numbers, record=record,
         against=against, periods=periods, view=view,
         drift=drift_result, comparisons=_comparisons(drift_result),
