@@ -7,14 +7,14 @@ FROM ${PYTHON} AS build
 WORKDIR /source
 # The constraints pin what is installed, and what builds the package.
 ENV PIP_CONSTRAINT=/source/constraints.txt PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY pyproject.toml hatch_build.py README.md LICENSE constraints.txt ./
 COPY recipes recipes
 COPY src src
 RUN python -m venv /opt/venv && /opt/venv/bin/python -m pip install ".[serve,language,personal]"
 RUN ln -s "$(/opt/venv/bin/python -c 'from importlib.resources import files; print(files("efficient_empathy") / "assets" / "dialogues")')" /opt/dialogues
 
 FROM ${PYTHON}
-LABEL org.opencontainers.image.title="efficient-empathy" org.opencontainers.image.licenses="Apache-2.0"
+LABEL org.opencontainers.image.title="efficient-empathy" org.opencontainers.image.licenses="Apache-2.0 AND CC0-1.0 AND CC-BY-NC-4.0"
 RUN groupadd --system --gid 10001 empathy \
     && useradd --system --uid 10001 --gid empathy --no-create-home --home-dir /tmp --shell /usr/sbin/nologin empathy \
     && install -d -o empathy -g empathy -m 700 /runs /state

