@@ -128,7 +128,7 @@ def test_the_first_page_and_a_page_that_is_not_there_show_text_alone(served: Ser
 
 
 def test_the_details_of_every_sample_show_text_alone(served: Served, runs: dict[str, Workspace], browser: Any) -> None:
-    page = open_page(browser, f"{served.url}/samples?run=half").page
+    page = open_page(browser, f"{served.url}/samples?run=half", height=1600).page  # all rows of the list at once
     for place in range(6):
         page.locator(f"#sample-{place}").click()
         page.locator("#detail h3", has_text="Dialogue").wait_for()
