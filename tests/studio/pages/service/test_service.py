@@ -83,7 +83,7 @@ def test_the_page_is_accessible_and_fits_a_phone_in_both_themes(run, tmp_path, b
 def test_a_run_without_a_service_says_how_to_start_one(tmp_path, browser) -> None:
     workspace = selected_run(tmp_path / "quiet", dialogues=6)
     with serving([workspace.root], tmp_path) as served, visit_url(browser, served.url + "/service") as seen:
-        assert f"efficient-empathy serve {workspace.root}" in seen.page.locator(".empty").inner_text()
+        assert f"efficient-empathy serve {workspace.root}" in (seen.page.locator(".empty").text_content() or "")
         assert axe(seen.page) == []
     assert not (workspace.root / "service").exists()
 
