@@ -123,7 +123,12 @@ class Jobs:
                 id=job_id, root=str(root), command=tuple(command), folder=str(where), pid=child.pid,
                 started_at=time.time(),
             )  # fmt: skip
-            self._write(record)
+            try:
+                self._write(record)
+            except UserError:
+                del self._known[job_id]
+                os.killpg(child.pid, signal.SIGKILL)  # nobody could see or stop it
+                raise
             self._children[job_id] = child
             threading.Thread(target=self._see_end, args=(child, place), daemon=True).start()
             self._forget_old()
@@ -184,8 +189,8 @@ class Jobs:
             return [self._known[name] for name in names if name in self._known]
 
     def _write(self, record: JobRecord) -> None:
+        self._known[record.id] = record  # also where the disk does not take it: what has ended is not at work
         record.write(self._folder / record.id / "job.json")
-        self._known[record.id] = record
 
     def _record(self, root: Path, job_id: str) -> JobRecord:
         record = next((one for one in self._records() if one.id == job_id and one.root == str(root)), None)

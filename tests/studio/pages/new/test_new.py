@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -200,5 +201,10 @@ def test_a_file_comes_in_pieces_once_and_whole_whatever_comes_twice(tmp_path) ->
     for wrong in ("", "../x", "0" * 16):
         with pytest.raises(UserError, match="unknown"):
             uploads.add(wrong, 0, b"x")
+    lost = uploads.begin(other)
+    part = next(path for path in path.parent.iterdir() if lost in path.name)
+    os.utime(part, (0, 0))
+    uploads.begin(other)
+    assert not part.exists()
     with pytest.raises(UserError, match="the disk has room for"):
         uploads.begin(Upload(name="x", bytes=1 << 40))

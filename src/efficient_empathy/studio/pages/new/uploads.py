@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,8 @@ PIECE_BYTES = 1 << 19
 _ID = re.compile(r"[0-9a-f]{16}")
 _SPARE = 1 << 28
 """Bytes of the disk that an upload leaves free."""
+_ABANDONED_S = 86_400.0
+"""An upload that has got nothing for so long is deleted when the next begins."""
 
 
 class Upload(Body):
@@ -39,6 +42,9 @@ class Uploads:
         """The id under which its pieces come. Raises `UserError` where the disk has no room for it."""
         with error_context(f"keep {upload.name} in {self.folder}"):
             self.folder.mkdir(0o700, parents=True, exist_ok=True)
+            for part in self.folder.glob(".*.part"):
+                if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                    part.unlink(missing_ok=True)
             free = shutil.disk_usage(self.folder).free
         if upload.bytes + _SPARE > free:
             raise UserError(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import polars as pl
 from filelock import FileLock
 from pydantic import Field
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.dialogues import uniform
@@ -31,6 +29,7 @@ from efficient_empathy.studio.pages.lab.routes import shown_path
 from efficient_empathy.studio.pages.samples.corrections import post, shown_ids
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.downloads import written_file
 
 if TYPE_CHECKING:
     from efficient_empathy.studio.pages.samples.index import SampleIndex
@@ -125,15 +124,12 @@ def _export(studio: Studio, data: SampleData, request: Request) -> Response:
     if ending not in ("csv", "jsonl"):
         raise UserError("as must be csv or jsonl")
     workspace, name = studio.run(request), studio.run_name(request).replace("/", "-")
-    target = Path(tempfile.mkstemp(suffix=f".{ending}")[1])
-    try:
-        data.steady(workspace, lambda index: export(index, data.rows_shown(index, request.query_params), target))
-    except BaseException:
-        target.unlink()
-        raise
     kind = "text/csv; charset=utf-8" if ending == "csv" else "application/jsonl"
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}-samples.{ending}"}
-    return FileResponse(target, media_type=kind, headers=headers, background=BackgroundTask(target.unlink))
+
+    def write(target: Path) -> None:
+        data.steady(workspace, lambda index: export(index, data.rows_shown(index, request.query_params), target))
+
+    return written_file(write, f"{name}-samples.{ending}", kind)
 
 
 def export(index: SampleIndex, rows: list[int], target: Path) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -22,6 +18,7 @@ from efficient_empathy.studio.pages.steps.downloads import other_files, require_
 from efficient_empathy.studio.pages.steps.views import view_of
 from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.downloads import written_file
 from efficient_empathy.studio.server.jobs import command_line
 from efficient_empathy.studio.server.steps import StepBody, can_train
 
@@ -97,11 +94,6 @@ def _download(workspace: Workspace, name: str, path: str) -> Response:
     if not files:
         raise UserError("this run has no selection to download: apply one on the page Thresholds")
     folder = name.replace("/", "-")
-    target = Path(tempfile.mkstemp(suffix=".zip")[1])
-    try:
-        write_zip(workspace, files, target, folder)
-    except BaseException:
-        target.unlink()
-        raise
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(folder)}-selection.zip"}
-    return FileResponse(target, media_type="application/zip", headers=headers, background=BackgroundTask(target.unlink))
+    return written_file(
+        lambda target: write_zip(workspace, files, target, folder), f"{folder}-selection.zip", "application/zip"
+    )
