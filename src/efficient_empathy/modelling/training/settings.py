@@ -76,7 +76,7 @@ class TrainingSettings(Settings):
     gradient_checkpointing: Literal["auto"] | bool = "auto"
     """Recompute activations instead of keeping them; auto: where they would not fit."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """auto: bf16 autocast on GPUs and CPUs that calculate in it, else fp32."""
+    """auto: bf16 autocast on GPUs that calculate in it and on CPUs with AMX, else fp32."""
     template: Annotated[str, Reads()] = "chat"
     """The prompt template: bundled, or a YAML file."""
     seed: int = Field(default=0, ge=0)
