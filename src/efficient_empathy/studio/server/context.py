@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,6 +20,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.axis_words import axis_words
 from efficient_empathy.studio.server.jobs import Jobs
 from efficient_empathy.studio.server.links import Annotator, Links
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 _PACKAGE = "efficient_empathy.studio"
 BODY_LIMIT = 1 << 20
 """Bytes of a request's body."""
-EVERYWHERE = ("run", "token", "link")
-"""What any page's address may have."""
 FILTERS = {
     "clip": words.clip,
     "count": words.count,
@@ -68,18 +66,6 @@ def _template(name: str) -> str | None:
         if (file := folder.joinpath(name)).is_file():
             return file.read_text("utf-8")
     return None
-
-
-def strangers(query: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    """A sentence on each name in an address that the page does not know."""
-    sentences = []
-    for name in dict.fromkeys(query):
-        if name in (*known, *EVERYWHERE) or any(name.startswith(one) for one in known if one.endswith(".")):
-            continue
-        close = get_close_matches(name, known, 1, 0.75)
-        hint = f"; did you mean {close[0]}?" if close else "."
-        sentences.append(f"The address asks for {words.clip(name, 40)}, which this page does not know{hint}")
-    return sentences
 
 
 def data_folder() -> Path:
@@ -195,14 +181,13 @@ class Studio:
         template: str,
         *,
         status: int = 200,
-        known: Sequence[str] | None = None,
-        address_notes: Sequence[str] = (),
+        query: Address | None = None,
         **context: Any,
     ) -> Response:
         """A page: `template` with `context`, and with what the shell shows (page, run, annotator).
 
-        `known` are the names that the page's address may have, those that end with a point as beginnings: of any other
-        it says that it was passed over. `address_notes` are sentences on what else of the address there is not.
+        `query` is the page's address as the page has read it, without one the page reads nothing of it: what was passed
+        over stands above the page.
         """
         try:
             run: str | None = self.run_name(request)
@@ -217,6 +202,6 @@ class Studio:
             "run": run,
             "annotator": annotator,
             "axis_words": self._axis_words(run) if run and not annotator else {},
-            "address_notes": [*(strangers(request.query_params, known) if known is not None else ()), *address_notes],
+            "address_notes": [] if annotator else (query or Address(request.query_params)).notes,
         }
         return HTMLResponse(self.templates.get_template(template).render(shell | context), status)

@@ -34,6 +34,7 @@ from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.analytics import views
 from efficient_empathy.studio.pages.live.standing import standing
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
 
@@ -81,8 +82,6 @@ class MeasurementCache:
 
     def drift(self, name: str, against: str, periods: str, *, again: bool = False) -> Result:
         """The drift of a run from the run `against`, or where that is empty between `periods`; or how far it is."""
-        if periods not in PERIODS:
-            raise UserError(f"there are no periods {periods!r}: take {', '.join(PERIODS)}")
         workspace = self._studio.runs.workspace(name)
         other = self._studio.runs.workspace(against) if against else None
         inputs = [self._inputs(one) for one in (workspace, other) if one is not None]
@@ -122,13 +121,11 @@ class MeasurementCache:
             return None
 
 
-def _read_query(studio: Studio, request: Request) -> tuple[str, str, str]:
+def _read_query(studio: Studio, request: Request, query: Address) -> tuple[str, str, str]:
     """The run, the run that its drift is from (or none), and the periods."""
-    name, query = studio.run_name(request), request.query_params
-    source = query.get("drift", HALF)
+    name = studio.run_name(request)
+    source = query.one_of("drift", [*PERIODS, *(f"run:{other}" for other in studio.runs)], HALF)
     against = source.removeprefix("run:") if source.startswith("run:") else ""
-    if source.startswith("run:") and against not in studio.runs:
-        raise UserError(f"there is no run {against!r} here; there is {', '.join(studio.runs)}")
     return name, against, HALF if against else source
 
 
@@ -137,17 +134,18 @@ KNOWN = ("by", "sort", "way", "along", "drift", "again")
 
 
 def _page(studio: Studio, cache: MeasurementCache, request: Request) -> Response:
-    name, against, periods = _read_query(studio, request)
-    again = request.query_params.get("again") == "1"
+    query = Address(request.query_params, KNOWN)
+    name, against, periods = _read_query(studio, request, query)
+    again = query.flag("again")
     table = studio.tables.of(studio.runs.workspace(name))
     not_yet = standing(table, "scores")
     measurable = table.samples.current and not (not_yet and not_yet.working)
     numbers = cache.numbers(name, again=again) if measurable else Result("")
     record = _record(numbers)
-    view = views.read_view(request.query_params, record)
+    view = views.read_view(query, record)
     drift_result = _drift(cache, record, name, against, periods, again=again) if record else None
     return studio.render(
-        request, "analytics.html.j2", known=KNOWN, standing=not_yet, measurable=measurable, of_parts=set(table.notes),
+        request, "analytics.html.j2", query=query, standing=not_yet, measurable=measurable, of_parts=set(table.notes),
         numbers=numbers, record=record,
         against=against, periods=periods, view=view,
         drift=drift_result, comparisons=_comparisons(drift_result),
@@ -191,6 +189,6 @@ def _address(request: Request, **changes: str | None) -> str:
 
 
 def _state(studio: Studio, cache: MeasurementCache, what: str, request: Request) -> Response:
-    name, against, periods = _read_query(studio, request)
+    name, against, periods = _read_query(studio, request, Address(request.query_params, KNOWN))
     result = cache.numbers(name) if what == "numbers" else cache.drift(name, against, periods)
     return JSONResponse({"ended": result.ended, "share": round(result.share, 3) or None, "doing": result.doing})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from efficient_empathy.foundation.figures.charts import Dot, Point, dot_rows, li
 from efficient_empathy.foundation.figures.formatting import clip, fixed, moment, plural, share, signed
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.selection.policies import load_policy
+from efficient_empathy.studio.server.address import Address
 
 SHAPES = {"ok": "○", "watch": "△", "alarm": "■", "unknown": "?"}
 """Levels of drift by shape."""
@@ -50,14 +51,14 @@ class View:
     along: str
 
 
-def read_view(query: Mapping[str, str], record: AnalyticsRecord | None) -> View:
-    """The state of the page; what means nothing is as by default."""
+def read_view(query: Address, record: AnalyticsRecord | None) -> View:
+    """The state of the page; what there is not is as by default."""
     has = bool(record and record.categories.groups)
-    by = query.get("by", "")
-    along = "judging_order" if query.get("along") == "judging_order" and record and record.judging_order else "order"
-    if by not in ("category", "topic"):
-        by = "category" if has else "topic"
-    return View(by, query.get("sort", "samples"), query.get("way", "down") != "up", along)
+    by = query.one_of("by", ("category", "topic"), "category" if has else "topic")
+    orders = ("order", "judging_order") if record is None or record.judging_order else ("order",)
+    columns = (*record.run.axes, *record.run.subsets) if record else (query.text("sort"),)
+    sort = query.one_of("sort", ("samples", "name", *columns, "response_words"), "samples")
+    return View(by, sort, query.one_of("way", ("down", "up"), "down") == "down", query.one_of("along", orders, "order"))
 
 
 def groups(record: AnalyticsRecord, view: View) -> list[Group]:

@@ -15,12 +15,14 @@ let looks = {};
 
 const label = (name) => models.find((model) => model.name === name)?.label ?? name;
 const chosenModels = () => [...document.querySelectorAll("#model-list input:checked")].map((box) => box.value);
-const settings = () => ({ temperature: Number($("temperature").value), max_tokens: Math.min(1024, Math.max(1, Math.round(Number($("max-tokens").value)) || 96)) });
+const length = () => Number($("max-tokens").defaultValue);
+const settings = () => ({ temperature: Number($("temperature").value), max_tokens: Math.min(Number($("max-tokens").max), Math.max(1, Math.round(Number($("max-tokens").value || length())))) });
 const shared = () => $("history").value === "shared";
 
 async function start() {
   $("temperature").value = urlState.get("temperature", "0");
-  $("max-tokens").value = urlState.get("max_tokens", "96");
+  $("max-tokens").value = urlState.get("max_tokens", length());
+  $("max-tokens").value = settings().max_tokens;
   if (urlState.get("history") === "own") $("history").value = "own";
   $("temperature-shown").value = $("temperature").value;
   const answer = await api("/api/chat/models");
@@ -40,7 +42,7 @@ async function start() {
 const stepsLink = () => h("a", { href: `/steps?${new URLSearchParams({ run: RUN })}` }, "Train or mix one on the page Steps");
 
 function showModels() {
-  const names = urlState.getAll("model");
+  const names = urlState.getAll("model").filter((name) => models.some((model) => model.name === name)); // the page says which there is not
   const able = models.filter((model) => !model.problem);
   const own = able.filter(({ name, expert }) => expert || name === "average" || name === "moe");
   const defaults = [...own.slice(0, MOST), ...able.filter(({ name }) => name.startsWith("endpoint:"))];
@@ -59,7 +61,7 @@ function showModels() {
 function remember() {
   const { temperature, max_tokens } = settings();
   urlState.set({
-    model: chosenModels(), temperature: temperature || null, max_tokens: max_tokens === 96 ? null : max_tokens,
+    model: chosenModels(), temperature: temperature || null, max_tokens: max_tokens === length() ? null : max_tokens,
     history: shared() ? null : "own",
   });
   $("temperature-shown").value = $("temperature").value;

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.chat.conversation import Conversations, event
 from efficient_empathy.studio.pages.chat.turns import (
+    MOST_TOKENS,
     ChatEndpoint,
     ChatRequest,
     RatingRequest,
@@ -18,9 +19,15 @@ from efficient_empathy.studio.pages.chat.turns import (
     send,
     turns,
 )
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import subset_looks
+
+KNOWN = ("model", "temperature", "max_tokens", "history")
+"""What the page's address may have."""
+LENGTH, MOST_HEAT = 96, 1.5
+"""Tokens of a reply at first, and the highest temperature that can be chosen."""
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
@@ -28,8 +35,15 @@ def routes(studio: Studio) -> list[BaseRoute]:
     talk = Conversations()
 
     def page(request: Request) -> Response:
-        studio.run_name(request)
-        return studio.render(request, "chat.html.j2")
+        workspace, query = studio.run(request), Address(request.query_params, KNOWN)
+        query.number("temperature", 0, 0, MOST_HEAT)
+        query.number("max_tokens", LENGTH, 1, MOST_TOKENS, whole=True)
+        query.one_of("history", ("shared", "own"), "shared")
+        if query.text("model"):
+            query.some_of("model", [str(one["name"]) for one in list_models(workspace, studio.chat_endpoints)])
+        return studio.render(
+            request, "chat.html.j2", query=query, length=LENGTH, most_heat=MOST_HEAT, most_tokens=MOST_TOKENS
+        )
 
     def models(request: Request) -> Response:
         workspace = studio.run(request)

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.foundation.figures.charts import Dot, dot_rows
 from efficient_empathy.foundation.figures.looks import look
@@ -32,6 +31,7 @@ from efficient_empathy.studio.pages.compare.models import (
 from efficient_empathy.studio.pages.compare.reading import choose, read, responders
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubric_facts, rubrics_of
 from efficient_empathy.studio.pages.compare.verdicts import by_chance, verdict
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.results import Hashes, Result, Results, Tell, key_of
@@ -93,18 +93,12 @@ class Agreements:
         return self._results.get(key, work)
 
 
-def run_names(studio: Studio, request: Request) -> list[str]:
-    """The run of the page and those beside it (`with`), each once; by default the next of the studio's runs.
-
-    Raises `UserError` for a run that there is not.
-    """
+def run_names(studio: Studio, request: Request, query: Address) -> list[str]:
+    """The run of the page and those beside it (`with`), each once; by default the next of the studio's runs."""
     first = studio.run_name(request)
-    others = request.query_params.getlist("with")
-    beside = [name for name in others if name]
+    beside = query.some_of("with", studio.runs)
     if "with" not in request.query_params:
         beside = [name for name in studio.runs if name != first][:1]
-    for name in beside:
-        studio.runs.workspace(name)
     return list(dict.fromkeys((first, *beside)))[:MOST]
 
 
@@ -113,16 +107,18 @@ KNOWN = ("what", "with", "all", "again", "rubric", "model", "find", "page")
 
 
 def _page(studio: Studio, agreements: Agreements, request: Request) -> Response:
-    what = request.query_params.get("what", "runs")
-    if what not in KINDS:
-        raise UserError(f"there is nothing to compare by the name {what!r}: take {', '.join(KINDS)}")
-    names = run_names(studio, request)
-    everything = request.query_params.get("all") == "1"
-    context = {"runs": _runs, "rubrics": _rubrics, "models": _models, "responses": _responses}[what](
-        studio, agreements, request, names
-    )
+    query = Address(request.query_params, KNOWN)
+    what = query.one_of("what", KINDS, "runs")
+    names = run_names(studio, request, query)
+    everything, again = query.flag("all"), query.flag("again")
+    if what == "runs":
+        context = _runs(studio, agreements, request, names, again=again)
+    elif what == "responses":
+        context = _responses(studio, request, query, names, everything=everything)
+    else:
+        context = {"rubrics": _rubrics, "models": _models}[what](studio, query, names)
     return studio.render(
-        request, "compare.html.j2", known=KNOWN, what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
+        request, "compare.html.j2", query=query, what=what, kinds=_kinds(names), letters=LETTERS, everything=everything,
         most=MOST, switch=_switch_address(request, everything), words=words, look=look, **context,
     )  # fmt: skip
 
@@ -139,10 +135,10 @@ def _switch_address(request: Request, everything: bool) -> str:
     return "/compare?" + urlencode([*query, *([] if everything else [("all", "1")])])
 
 
-def _runs(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+def _runs(studio: Studio, agreements: Agreements, request: Request, names: list[str], *, again: bool) -> dict[str, Any]:
     sections = facts([studio.runs.workspace(name) for name in names])
     several = len(names) > 1
-    result = agreements.of(names, again=request.query_params.get("again") == "1") if several else None
+    result = agreements.of(names, again=again) if several else None
     return {
         "columns": names,
         "choices": [(name, name) for name in studio.runs],
@@ -199,15 +195,12 @@ def _prompts(studio: Studio, names: Sequence[str], rubrics: Sequence[tuple[str, 
     return {"diffs": diffs, "shown_pieces": shown_pieces, "prompt_notes": notes if len(rubrics) > 1 else []}
 
 
-def _rubrics(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+def _rubrics(studio: Studio, query: Address, names: list[str]) -> dict[str, Any]:
     by_hash = rubrics_of(studio.runs.workspace(name).root for name in studio.runs)
     used = dict.fromkeys(digest for name in names if (digest := _rubric_of(studio, name)[0]))
-    requested = [digest for digest in request.query_params.getlist("rubric") if digest]
-    for digest in requested:
-        if digest not in by_hash:
-            raise UserError(f"there is no rubric {digest[:40]!r} here: its YAML file belongs into a run’s folder")
+    requested = query.some_of("rubric", by_hash)
     by_default = [digest for digest in dict.fromkeys((*used, *by_hash)) if digest in by_hash]
-    digests = list(dict.fromkeys(requested or by_default[:2]))[:MOST]
+    digests = (requested or by_default[:2])[:MOST]
     rubrics = [by_hash[digest] for digest in digests]
     titles = [_rubric_title(rubric) for rubric in rubrics]
     return {
@@ -224,13 +217,9 @@ def _rubric_title(rubric: Rubric) -> str:
     return f"{words.clip(rubric.name, 60)} v{rubric.version} ({rubric.hash[:8]})"
 
 
-def _models(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+def _models(studio: Studio, query: Address, names: list[str]) -> dict[str, Any]:
     by_key, faults, lacking = models_of((name, studio.runs.workspace(name)) for name in studio.runs)
-    requested = [key for key in request.query_params.getlist("model") if key]
-    for key in requested:
-        if key not in by_key:
-            raise UserError(f"there is no evaluated model {words.clip(key, 80)!r} here")
-    keys = list(dict.fromkeys(requested))[:MOST] or _default_models(by_key, names)
+    keys = query.some_of("model", by_key)[:MOST] or _default_models(by_key, names)
     models = [by_key[key] for key in keys]
     groups = figure_rows(models)
     several_runs = len({model.run for model in models}) > 1
@@ -250,18 +239,22 @@ def _models(studio: Studio, agreements: Agreements, request: Request, names: lis
     }
 
 
-def _responses(studio: Studio, agreements: Agreements, request: Request, names: list[str]) -> dict[str, Any]:
+def _responses(
+    studio: Studio, request: Request, query: Address, names: list[str], *, everything: bool
+) -> dict[str, Any]:
     by_key = responders((name, studio.runs.workspace(name)) for name in studio.runs)
-    columns = choose(by_key, [key for key in request.query_params.getlist("model") if key], names, MOST)
+    columns = choose(by_key, query.some_of("model", by_key), names, MOST)
     several_runs = len({one.run for one in columns}) > 1
-    page, find = request.query_params.get("page", "1"), request.query_params.get("find", "")[:200]
-    number = int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1
-    everything = request.query_params.get("all") == "1"
+    page, find, reading = query.text("page"), query.text("find")[:200], None
+    if columns:
+        number = int(page) if page.isascii() and page.isdecimal() and len(page) < 9 else 1
+        reading = read(columns, number, everything=everything, find=find)
+        query.number("page", 1, 1, reading.pages, whole=True)
     marks = {one.run: read_marks(one.workspace) for one in columns}
 
     def address(page: int) -> str:
-        query = [(key, value) for key, value in request.query_params.multi_items() if key != "page"]
-        return "/compare?" + urlencode([*query, ("page", page)])
+        rest = [(key, value) for key, value in request.query_params.multi_items() if key != "page"]
+        return "/compare?" + urlencode([*rest, ("page", page)])
 
     return {
         "columns": [one.key for one in columns],
@@ -270,7 +263,7 @@ def _responses(studio: Studio, agreements: Agreements, request: Request, names: 
         "choices": [(key, f"{one.name} · {one.run}") for key, one in by_key.items()],
         "kept_names": names,
         "sections": [],
-        "reading": read(columns, number, everything=everything, find=find) if columns else None,
+        "reading": reading,
         "marks": {run: {f"{sample}\n{name}": mark for (sample, name), mark in of.items()} for run, of in marks.items()},
         "tallies": {run: tally(of) for run, of in marks.items()},
         "find": find,
@@ -316,5 +309,5 @@ def _dots(models: Sequence[Model], titles: Sequence[str], groups: Mapping[str, l
 
 
 def _state(studio: Studio, agreements: Agreements, request: Request) -> Response:
-    result = agreements.of(run_names(studio, request))
+    result = agreements.of(run_names(studio, request, Address(request.query_params, KNOWN)))
     return JSONResponse({"ended": result.ended, "share": round(result.share, 3), "doing": result.doing})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,12 +26,15 @@ from efficient_empathy.scoring.judges.registry import JUDGES
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
 from efficient_empathy.selection.policies import Policy, RulePolicy, make_selector
 from efficient_empathy.selection.stage import scan_for
+from efficient_empathy.studio.pages.lab.points import read_rows
 from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.pages.live.standing import Standing, standing
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import look_records
 from efficient_empathy.studio.server.selections import (
     OWN,
+    Choice,
     choice_of,
     key_of,
     last_choice,
@@ -153,29 +157,44 @@ KNOWN = ("policy", "decide", "half", "category", "base", "sort", "up", "right")
 
 
 def _page(studio: Studio, request: Request) -> Response:
-    name, notes = studio.run_name(request), []
+    name = studio.run_name(request)
     table = studio.tables.of(studio.runs.workspace(name))
-    not_yet = standing(table, "scores")
-    thresholds: list[str] = []
+    not_yet, policies, begins = standing(table, "scores"), {}, False
     if not_yet is None:
         with suppress(UserError):
             policies = policies_for(table)
-            thresholds = [f"t.{name}" for policy in policies.values() for name in policy.thresholds]
             not_yet = None if policies else _nothing_fits(table)
-            try:
-                choice_of(table, request.query_params)
-            except UserError as error:
-                notes.append(f"The address asks for what there is not: {error}. The page shows what it begins with.")
-    known = [*KNOWN, *dict.fromkeys(thresholds)]
-    return studio.render(
-        request,
-        "lab.html.j2",
-        run=name,
-        standing=not_yet,
-        known=known,
-        address_notes=notes,
-        as_it_begins=bool(notes),
-    )
+    thresholds = dict.fromkeys(f"t.{name}" for policy in policies.values() for name in policy.thresholds)
+    query = Address(request.query_params, [*KNOWN, *thresholds])
+    if policies:
+        try:
+            _check(table, policies, choice_of(table, request.query_params), query)
+        except UserError as error:
+            begins = True
+            query.notes.append(f"The address asks for what there is not: {error}. The page shows what it begins with.")
+    return studio.render(request, "lab.html.j2", run=name, standing=not_yet, query=query, as_it_begins=begins)
+
+
+def _check(table: RunTable, policies: Mapping[str, Policy], choice: Choice, query: Address) -> None:
+    """Read what the page's scripts read of its address besides the choice, so that it says what there is not."""
+    policy = choice.policy
+    decides = _offer(table, policy.name, policy)["decides"]
+    query.one_of("decide", dict.fromkeys((*decides, *decides.values())), decides["auto"])
+    query.flag("half")
+    subsets = make_selector(policy, scales_of(table)).subsets
+    query.one_of("sort", ("samples", "name", "kept", "change", *(f"share {name}" for name in subsets)), "samples")
+    base, _, rest = query.text("base").partition(",")
+    if base:
+        pairs = [pair.split("=") for pair in rest.split(",") if pair]
+        thresholds = policies[base].thresholds if base in policies else {}
+        fits = base in policies and {pair[0] for pair in pairs} == set(thresholds) and all(len(p) == 2 for p in pairs)
+        if not fits:
+            query.one_of("base", (), shown="the last selection")
+    if query.text("category") or query.text("up") or query.text("right"):
+        rows = read_rows(table, policy)
+        query.one_of("category", rows.categories, shown="all")
+        query.one_of("up", [axis.name for axis in rows.axes])
+        query.one_of("right", [axis.name for axis in rows.axes])
 
 
 def _answer(studio: Studio, work: Any, request: Request) -> Response:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.live.control import Control
 from efficient_empathy.studio.pages.live.observation import Cell, Frame, Observation, Observer, SeenJudgement
 from efficient_empathy.studio.pages.live.standing import is_waited_for
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.jobs import Jobs
 
@@ -168,13 +170,22 @@ class Watch:
         return bool(self._messages) and number + 1 < self._messages[0][0]
 
 
+KNOWN = ("right", "up")
+"""What the page's address may have."""
+
+
 def routes(studio: Studio) -> list[BaseRoute]:
     """`/live`, and below `/api/live/`: `events`, and by POST `stop` and `go-on`; all of `?run=NAME`."""
     watches = Watches(studio.jobs)
 
     async def page(request: Request) -> Response:
-        watches.of(studio.run(request))
-        return studio.render(request, "live.html.j2", known=("right", "up"))
+        workspace, query = studio.run(request), Address(request.query_params, KNOWN)
+        watches.of(workspace)
+        with suppress(UserError):
+            if names := studio.tables.of(workspace).axis_names:
+                query.one_of("right", names)
+                query.one_of("up", names)
+        return studio.render(request, "live.html.j2", query=query)
 
     async def events(request: Request) -> Response:
         watch = watches.of(studio.run(request))

@@ -44,7 +44,8 @@ from efficient_empathy.studio.pages.samples.index import (
 )
 from efficient_empathy.studio.pages.samples.rounds import reply, rounds
 from efficient_empathy.studio.pages.samples.similar import Neighbours, Reading
-from efficient_empathy.studio.pages.samples.views import Filters, View, Views, counts, move_of, orders
+from efficient_empathy.studio.pages.samples.views import ANY, ANY_FAILURE, Filters, View, Views, counts, move_of, orders
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.look import subset_looks
 from efficient_empathy.studio.server.selections import Selections, Tables
@@ -220,17 +221,29 @@ KNOWN = (
 
 
 def _page(studio: Studio, data: SampleData, request: Request) -> Response:
-    workspace, notes, scores = studio.run(request), [], []
-    sample = request.query_params.get("sample")
+    workspace, scores = studio.run(request), list[str]()
     with suppress(UserError, HTTPException):
         scores = [score_column(axis) for axis in studio.tables.of(workspace).axis_names]
-        if sample and data.steady(workspace, lambda index: Texts(index.workspace).row_of(sample)) is None:
-            notes = [
-                f"There is no sample {clip(sample, 40)} in this run: it may have been scored anew from other data."
-            ]
-    return studio.render(
-        request, "samples.html.j2", run=studio.run_name(request), known=[*KNOWN, *scores], address_notes=notes
-    )
+    query = Address(request.query_params, [*KNOWN, *scores])
+    with suppress(UserError, HTTPException):
+        query.notes += data.steady(workspace, lambda index: _missing(index, Address(request.query_params, KNOWN)))
+    return studio.render(request, "samples.html.j2", run=studio.run_name(request), query=query)
+
+
+def _missing(index: SampleIndex, query: Address) -> list[str]:
+    """A sentence on each value in the page's address that no sample has; what has no meaning its requests refuse."""
+    notes = len(query.notes)
+    for name in FACETS:
+        every = (ANY,) if name in LISTS else (ANY_FAILURE,) if name == "state" else ()
+        query.one_of(name, (*index.values(name), *every))
+    for name in ("right", "up"):
+        query.one_of(name, [axis.name for axis in index.axes] or [query.text(name)])
+    sample = query.text("sample")
+    if sample and Texts(index.workspace).row_of(sample) is None:
+        query.notes.append(
+            f"There is no sample {clip(sample, 40)} in this run: it may have been scored anew from other data."
+        )
+    return query.notes[notes:]
 
 
 def _answer(

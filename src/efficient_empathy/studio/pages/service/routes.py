@@ -19,11 +19,14 @@ from efficient_empathy.service.history import SERVED, TRAFFIC
 from efficient_empathy.service.serving import ServedRecord
 from efficient_empathy.service.traffic import TrafficFolder
 from efficient_empathy.studio.pages.service import views
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import PALETTE, Studio
 from efficient_empathy.studio.server.look import looks_of, query_of
 
 DEFAULT = 1
 """Hours that are shown unless the address says otherwise."""
+KNOWN = ("hours",)
+"""What the page's address may have."""
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
@@ -33,8 +36,8 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
 def _page(studio: Studio, request: Request) -> Response:
     name, now = studio.run_name(request), time.time()
-    text = request.query_params.get("hours", "")
-    hours = int(text) if text in {f"{hours}" for hours in views.PERIODS} else DEFAULT
+    query = Address(request.query_params, KNOWN)
+    hours = int(query.one_of("hours", [f"{hours}" for hours in views.PERIODS], f"{DEFAULT}"))
     folder = studio.runs.workspace(name).root / "service"
     record, view, fault = None, None, ""
     try:
@@ -48,7 +51,7 @@ def _page(studio: Studio, request: Request) -> Response:
     names = [*looks.subsets, *(record.subsets if record else ()), *(record.scales if record else ()), *views.LATENCY]
     looks = Looks.of(names, looks.otherwise or (record.otherwise if record else ""))
     return studio.render(
-        request, "service.html.j2", known=("hours",), record=record, view=view, fault=fault, hours=hours,
+        request, "service.html.j2", query=query, record=record, view=view, fault=fault, hours=hours,
         periods=views.PERIODS,
         address=lambda hours: "/service?" + urlencode({"run": name, "hours": hours}), looks=looks,
         palette=f"{studio.static.address(PALETTE)}?{query_of(looks)}", words=words, figures=figures, views=views,

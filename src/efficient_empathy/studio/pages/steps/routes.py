@@ -39,7 +39,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         except UserError as error:
             fault, subsets, others = f"{error}", [], []
         return studio.render(
-            request, "steps.html.j2", known=(), view=view, fault=fault, standing=not_yet,
+            request, "steps.html.j2", view=view, fault=fault, standing=not_yet,
             subsets=subsets, others=others, can_train=can_train(),
         )  # fmt: skip
 

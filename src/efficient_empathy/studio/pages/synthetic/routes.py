@@ -12,12 +12,15 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.studio.pages.synthetic.views import KEPT, shown
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.synthesis.plan import by_name
 from efficient_empathy.synthesis.record import SynthesisRecord
 
 CELLS = 20
 """Lines of the plan that are shown."""
+KNOWN = ("fate", "generator", "page")
+"""What the page's address may have."""
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
@@ -26,7 +29,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
 
 def _page(studio: Studio, request: Request) -> Response:
-    name = studio.run_name(request)
+    name, query = studio.run_name(request), Address(request.query_params, KNOWN)
     workspace = studio.runs.workspace(name)
     record, part, fault = None, None, ""
     try:
@@ -35,7 +38,7 @@ def _page(studio: Studio, request: Request) -> Response:
             path = studio.runs.file(name, "synthesis", "candidates.parquet")
             workspace.require(path, "synthesize")
             axes = tuple(axis.name for axis in studio.tables.of(workspace).axes)
-            part = shown(path, record, axes, request.query_params)
+            part = shown(path, record, axes, query)
     except UserError as error:
         record, fault = None, f"{error}"
     lacking = []
@@ -47,11 +50,11 @@ def _page(studio: Studio, request: Request) -> Response:
 
     def address(**changes: object) -> str:
         now = {"fate": part.fate, "generator": part.generator, "page": 1} if part else {}
-        query = {"run": name, **now, **changes}
-        return "/synthetic?" + urlencode({key: value for key, value in query.items() if value not in ("", None)})
+        wanted = {"run": name, **now, **changes}
+        return "/synthetic?" + urlencode({key: value for key, value in wanted.items() if value not in ("", None)})
 
     return studio.render(
-        request, "synthetic.html.j2", known=("fate", "generator", "page"), record=record, part=part, fault=fault,
+        request, "synthetic.html.j2", query=query, record=record, part=part, fault=fault,
         lacking=lacking[:CELLS],
         more=max(0, len(lacking) - CELLS), address=address, words=words, kept=KEPT, folder=workspace.root,
     )  # fmt: skip

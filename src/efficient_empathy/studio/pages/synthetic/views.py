@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.synthesis.record import SynthesisRecord
 
 PAGE = 20
@@ -31,12 +32,10 @@ class Shown:
     """Rows of `candidates.parquet`, with the `figures` and `scores` of each by name."""
 
 
-def shown(path: Path, record: SynthesisRecord, axes: tuple[str, ...], query: Mapping[str, str]) -> Shown:
-    """What the address asks for, as far as there is any: without a known fate what was kept."""
-    fates = {KEPT, *(step.name for step in record.steps)}
-    fate = query["fate"] if query.get("fate") in fates else KEPT
-    generators = [one.generator for one in record.makers]
-    generator = query["generator"] if query.get("generator") in generators else ""
+def shown(path: Path, record: SynthesisRecord, axes: tuple[str, ...], query: Address) -> Shown:
+    """What the address asks for, as far as there is any: without a fate what was kept."""
+    fate = query.one_of("fate", [KEPT, *(step.name for step in record.steps)], KEPT)
+    generator = query.one_of("generator", [one.generator for one in record.makers], shown="all")
     rows = pl.scan_parquet(path, glob=False)
     columns = rows.collect_schema().names()
     rows = rows.filter(pl.col("kept") if fate == KEPT else ~pl.col("kept") & (pl.col("step") == fate))
@@ -44,8 +43,7 @@ def shown(path: Path, record: SynthesisRecord, axes: tuple[str, ...], query: Map
         rows = rows.filter(pl.col("generator") == generator)
     count = rows.select(pl.len()).collect().item()
     pages = max(1, -(-count // PAGE))
-    text = query.get("page", "")
-    page = min(pages, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+    page = int(query.number("page", 1, 1, pages, whole=True))
     part = rows.slice((page - 1) * PAGE, PAGE).collect(engine="streaming")
     return Shown(fate, generator, page, pages, count, tuple(_candidate(row, axes, columns) for row in part.to_dicts()))
 
