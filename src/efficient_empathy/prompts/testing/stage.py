@@ -42,6 +42,8 @@ from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.selection.policies import RulePolicy
 
+TESTS = Path("prompt-tests")
+"""Where the tests of golden sets are kept by default."""
 EXIT: dict[Verdict, int] = {"pass": 0, "soft": 3, "regression": 4, "insufficient": 5, "incomparable": 6}
 """Exit statuses. The first of `ORDER` that any check, or any judge of several, comes to is that of all."""
 ORDER: tuple[Verdict, ...] = ("regression", "incomparable", "insufficient", "soft", "pass")
@@ -164,7 +166,7 @@ class TestRun:
 
 def folder_of(golden: Golden) -> Path:
     """Where the tests of a golden set are kept by default."""
-    return Path("prompt-tests") / slug(golden.name)
+    return TESTS / slug(golden.name)
 
 
 def run_tests(

@@ -33,6 +33,8 @@ LOG_BYTES = 1 << 16
 """Of a job's output as much is shown, from its end."""
 State = Literal["running", "stopping", "done", "failed", "stopped", "lost"]
 """lost: it ended while no studio was there to see how."""
+VERDICTS = (3, 4, 5, 6)
+"""Exit statuses of `prompts test` that say what it found, not that it failed."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -206,7 +208,8 @@ class Jobs:
 
     def _state(self, record: JobRecord) -> State:
         if record.ended_at is not None:
-            return "done" if record.code == 0 else "stopped" if record.stopped else "failed"
+            done = record.code in (0, *(VERDICTS if record.command[:2] == ("prompts", "test") else ()))
+            return "done" if done else "stopped" if record.stopped else "failed"
         child = self._children.get(record.id)
         if child is not None or started_with(record.pid, record.command, record.folder):
             return "stopping" if record.stopped else "running"
@@ -265,7 +268,7 @@ def flags(values: Mapping[str, object]) -> list[str]:
 
 
 def _title(record: JobRecord) -> str:
-    return record.command[0]
+    return " ".join(record.command[: 2 if record.command[0] == "prompts" else 1])
 
 
 def _output(place: Path) -> str:

@@ -1,6 +1,7 @@
 // New run: a file is dropped or named, looked at, judged by whom one likes; price and time; start.
 
 import { add, announce, api, fill, format, h, showProblem } from "./common.js";
+import { judge, judgeSaid, money, onJudge } from "./judging.js";
 import { upload } from "./new-upload.js";
 
 const at = (id) => document.getElementById(id);
@@ -28,18 +29,8 @@ function reading() {
   return { columns, group_by: group, format: at("format").value, encoding: at("encoding").value.trim(), delimiter: at("delimiter").value, sheet: at("sheet").value.trim() };
 }
 
-const judge = () => document.querySelector("[name=judge]:checked").value;
-
-/** What the form says of who judges. */
-function judging() {
-  const rubric = at("rubric").value;
-  if (judge() === "distilled") return { judge: "distilled", rubric };
-  return {
-    judge: judge(), rubric, model: at("model").value.trim(), base_url: at("base-url").value.trim(), key: at("key").value,
-    redact: at("redact").checked, max_cost: Number.parseFloat(at("max-cost").value) || null,
-    concurrency: Number.parseInt(at("concurrency").value, 10) || null,
-  };
-}
+/** What the form says of who judges, and by which rubric. */
+const judging = () => ({ ...judgeSaid(), rubric: at("rubric").value });
 
 async function take(file) {
   if (!file) return;
@@ -188,8 +179,7 @@ async function reckon() {
   }
   if (number !== reckoned) return;
   const { plan, seconds, basis } = found;
-  const money = plan.requests === 0 ? "free" : plan.cost_usd === null ? `${format.plural(plan.requests, "request")}; the price of ${at("model").value.trim()} is not known here` : `${format.plural(plan.requests, "request")}, about ${format.dollars(plan.cost_usd)}, at most ${format.dollars(plan.max_cost_usd)}`;
-  at("price").textContent = `${format.plural(plan.to_judge, "different sample")} to judge: ${money}, about ${format.duration(Math.max(1, seconds))} (${basis}).`;
+  at("price").textContent = `${format.plural(plan.to_judge, "different sample")} to judge: ${money(plan)}, about ${format.duration(Math.max(1, seconds))} (${basis}).`;
   if (plan.personal_samples && plan.sent_to) {
     at("personal").hidden = false;
     at("personal").textContent = plan.redact ? `What looks like personal data in ${format.plural(plan.personal_samples, "sample")} is replaced before it goes to ${plan.sent_to}.` : `${plan.sent_to} would get what looks like personal data in ${format.plural(plan.personal_samples, "sample")}: tick “Replace personal data” to keep it here.`;
@@ -224,14 +214,8 @@ at("named").addEventListener("submit", (event) => {
   if (place) examine(place).catch(() => {});
 });
 at("again").addEventListener("click", () => examine(source, { again: true }).catch(() => {}));
-for (const radio of document.querySelectorAll("[name=judge]")) {
-  radio.addEventListener("change", () => {
-    at("endpoint").hidden = judge() === "distilled";
-    at("model").placeholder = judge() === "anthropic" ? "claude-haiku-4-5" : "gpt-4o-mini";
-    reckon();
-  });
-}
-for (const id of ["model", "base-url", "redact", "rubric", "concurrency", "max-cost"]) at(id).addEventListener("change", () => reckon());
+onJudge(reckon);
+at("rubric").addEventListener("change", () => reckon());
 at("reckon").addEventListener("click", () => reckon());
 at("start").addEventListener("submit", start);
 document.body.dataset.ready = "new";

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -21,16 +21,16 @@ from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSett
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
-from efficient_empathy.llm.wire import WIRES
-from efficient_empathy.scoring.judges.registry import build_judge, settings_of
+from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.plan import plan
 from efficient_empathy.scoring.rubric import Rubric
 from efficient_empathy.studio.pages.new.looking import Counting, first_look
 from efficient_empathy.studio.pages.new.uploads import PIECE_BYTES, Upload, Uploads
-from efficient_empathy.studio.pages.prompts.rubrics import references
+from efficient_empathy.studio.pages.prompts.rubrics import adopted, references
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.jobs import command_line, flags
+from efficient_empathy.studio.server.judging import Judging
 
 TRIED = 48
 """Samples that the embedded judge is timed on."""
@@ -72,27 +72,10 @@ class Look(Body):
     reading: Reading = Field(default_factory=Reading)
 
 
-class Judging(Body):
-    """Who judges. A key is given to the run's processes alone, and never written."""
+class RunJudging(Judging):
+    """Who judges, and by which rubric."""
 
-    judge: Literal["distilled", "openai", "anthropic"] = "distilled"
-    model: Annotated[str, Field(max_length=200)] = ""
-    base_url: Annotated[str, Field(max_length=500)] = ""
-    key: Annotated[str, Field(max_length=2000)] = ""
-    redact: bool = False
-    max_cost: float | None = None
-    concurrency: int | None = None
     rubric: Annotated[str, Field(max_length=100)] = "empathy"
-
-    def options(self) -> dict[str, Any]:
-        """The judge's options; none for the embedded one."""
-        if self.judge == "distilled":
-            return {}
-        values = {
-            "model": self.model, "base_url": self.base_url, "redact": self.redact, "max_cost": self.max_cost,
-            "concurrency": self.concurrency,
-        }  # fmt: skip
-        return {key: value for key, value in values.items() if value}
 
     def rubric_of(self, runs_folder: Path) -> str:
         """What `score --rubric` takes for the rubric's name. Raises `UserError` for a name that there is not."""
@@ -101,17 +84,17 @@ class Judging(Body):
             raise UserError(f"there is no rubric {self.rubric!r} here: choose one of {', '.join(known)}")
         return known[self.rubric]
 
-    def words(self, runs_folder: Path) -> list[str]:
-        """The same as flags of a command; the key is none."""
+    def score_words(self, runs_folder: Path) -> list[str]:
+        """The same as flags of `score`."""
         rubric = None if self.rubric == "empathy" else self.rubric_of(runs_folder)
-        options = {f"--{key.replace('_', '-')}": value for key, value in self.options().items()}
-        return flags({"--judge": None if self.judge == "distilled" else self.judge, "--rubric": rubric, **options})
+        named = {"--judge": None if self.judge == "distilled" else self.judge, "--rubric": rubric}
+        return [*flags(named), *self.words()]
 
 
 class Plan(Look):
     """A source and who judges it."""
 
-    judging: Judging = Field(default_factory=Judging)
+    judging: RunJudging = Field(default_factory=RunJudging)
 
 
 class Start(Plan):
@@ -131,6 +114,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
             "new.html.j2",
             run=None,
             rubrics=list(references(studio.runs.folder)),
+            adopted=adopted(studio.runs.folder),
             formats=format_names(),
             piece=PIECE_BYTES,
         )
@@ -181,9 +165,6 @@ def _price(studio: Studio, body: Plan) -> dict[str, Any]:
     """What `score --dry-run` says, and how long it takes."""
     rubric, options = Rubric.load(body.judging.rubric_of(studio.runs.folder)), body.judging.options()
     reading = body.reading.settings(on_bad_row="skip")
-    settings_of(body.judging.judge, options)
-    if body.judging.judge != "distilled" and not body.judging.model:
-        raise UserError("name the endpoint's model")
     with TemporaryDirectory() as folder:
         workspace = Workspace(folder)
         planned = plan(body.source, workspace, [body.judging.judge], rubric, options, reading)
@@ -212,15 +193,10 @@ def _seconds(
 
 def _start(studio: Studio, body: Start) -> dict[str, str]:
     judging = body.judging
-    if judging.judge != "distilled" and not judging.model:
-        raise UserError("name the endpoint's model")
-    settings_of(judging.judge, judging.options())
     source = body.source if "://" in body.source or not Path(body.source).exists() else str(Path(body.source).resolve())
-    words = judging.words(studio.runs.folder)
+    words = judging.score_words(studio.runs.folder)
     workspace = studio.runs.make(body.name)
-    if judging.key:
-        variable = WIRES.load(judging.judge)().key_variable
-        studio.jobs.remember_key(workspace.root, variable, judging.key)
+    judging.hand_over_key(studio.jobs, workspace.root)
     command = [
         "score", f"--run={workspace.root}", *words, *body.reading.words(),
         *flags({"--on-bad-row": "skip" if body.skip_bad_rows else None}), "--", source,

@@ -1,8 +1,10 @@
-"""The page Prompts: every rubric with its text, where it was used, and a copy to edit."""
+"""The page Prompts: every rubric with its text, where it was used, its tests, and a copy to edit, test and adopt."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import Field
@@ -11,10 +13,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from efficient_empathy.foundation.figures import formatting as words
 from efficient_empathy.studio.pages.lab.routes import shown_path
-from efficient_empathy.studio.pages.prompts.rubrics import own_folder, rubrics_of_studio, save
+from efficient_empathy.studio.pages.prompts.history import History, Test, by_golden_set
+from efficient_empathy.studio.pages.prompts.rubrics import (
+    adopt,
+    adopted,
+    own_folder,
+    references,
+    rubrics_of_studio,
+    save,
+)
+from efficient_empathy.studio.pages.prompts.testing import CompareBody, TestBody, Tester, golden_sets
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.job_routes import job_routes
+
+B = TypeVar("B", bound=Body)
 
 
 class RubricBody(Body):
@@ -24,27 +39,83 @@ class RubricBody(Body):
     text: Annotated[str, Field(min_length=1, max_length=200_000)]
 
 
+class AdoptBody(Body):
+    """The rubric that New run is to offer first."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+
+
 def routes(studio: Studio) -> list[BaseRoute]:
-    """`/prompts`, and by POST `/api/prompts/save`."""
+    """`/prompts`; below `/api/prompts/` those of its jobs, and by POST `save`, `adopt`, `price`, `test`, `compare`."""
+    folder = studio.runs.folder
+    history = History([folder, Path()])
 
-    def page(request: Request) -> Response:
+    def tester() -> Tester:
         studio.runs.look()
-        runs = [(name, studio.runs.workspace(name)) for name in studio.runs]
-        rubrics = rubrics_of_studio(studio.runs.folder, runs)
+        return Tester(folder, golden_sets(_runs(studio)), history.tests())
 
-        def difference(digest: str) -> str:
-            """The address of the word diff from the first rubric to another."""
-            query = [("what", "rubrics"), ("rubric", rubrics[0].rubric.hash), ("rubric", digest)]
-            return "/compare?" + urlencode([*query, *([("run", runs[0][0])] if runs else [])])
+    def keep(body: RubricBody) -> dict[str, Any]:
+        path = save(folder, body.name, body.text)
+        return {"file": shown_path(path), "name": body.name}
 
-        return studio.render(
-            request, "prompts.html.j2", rubrics=rubrics, difference=difference if runs else None,
-            folder=shown_path(own_folder(studio.runs.folder)),
-        )  # fmt: skip
+    def take(body: AdoptBody) -> dict[str, Any]:
+        adopt(folder, body.name)
+        return {"adopted": adopted(folder)}
 
-    async def keep(request: Request) -> Response:
-        body = read_body(RubricBody, await request.body())
-        path = await run_in_threadpool(save, studio.runs.folder, body.name, body.text)
-        return JSONResponse({"file": shown_path(path)})
+    def start(body: TestBody) -> dict[str, Any]:
+        command = tester().command(body)
+        body.judging.hand_over_key(studio.jobs, folder)
+        return studio.jobs.start(folder, command).model_dump(mode="json")
 
-    return [Route("/prompts", page), Route("/api/prompts/save", keep, methods=["POST"])]
+    def compare(body: CompareBody) -> dict[str, Any]:
+        return studio.jobs.start(folder, tester().comparison(body)).model_dump(mode="json")
+
+    return [
+        Route("/prompts", lambda request: _page(studio, history, request)),
+        _post("save", RubricBody, keep),
+        _post("adopt", AdoptBody, take),
+        _post("price", TestBody, lambda body: tester().price(body)),
+        _post("test", TestBody, start),
+        _post("compare", CompareBody, compare),
+        *job_routes(studio.jobs, "/api/prompts", lambda _: folder),
+    ]
+
+
+def _post(name: str, kind: type[B], work: Callable[[B], dict[str, Any]]) -> Route:
+    async def respond(request: Request) -> Response:
+        body = read_body(kind, await request.body())
+        return JSONResponse(await run_in_threadpool(work, body))
+
+    return Route(f"/api/prompts/{name}", respond, methods=["POST"])
+
+
+def _runs(studio: Studio) -> list[tuple[str, Any]]:
+    return [(name, studio.runs.workspace(name)) for name in studio.runs]
+
+
+def _page(studio: Studio, history: History, request: Request) -> Response:
+    studio.runs.look()
+    runs = _runs(studio)
+    rubrics = rubrics_of_studio(studio.runs.folder, runs)
+    tests = history.tests()
+
+    def difference(first: str, second: str) -> str:
+        """The address of the word diff from one rubric to another."""
+        query = [("what", "rubrics"), ("rubric", first), ("rubric", second)]
+        return "/compare?" + urlencode([*query, *([("run", runs[0][0])] if runs else [])])
+
+    by_path = {str(test.path.resolve()): test for test in tests}
+
+    def against(test: Test) -> str:
+        """What a test was held against: an earlier one, or what its set expects."""
+        name = test.record.baseline.name
+        earlier = by_path.get(name) or by_path.get(str(test.path.resolve().with_name(name)))
+        return f"the test of {earlier.title}" if earlier else Path(name).name
+
+    return studio.render(
+        request, "prompts.html.j2", rubrics=rubrics, difference=difference if runs else None, against=against,
+        known={one.rubric.hash for one in rubrics}, names=list(references(studio.runs.folder)),
+        adopted=adopted(studio.runs.folder), tests=tests, sets=by_golden_set(tests),
+        latest={test.record.rubric.hash: test for test in reversed(tests)}, comparisons=history.comparisons(),
+        golden=golden_sets(runs), folder=shown_path(own_folder(studio.runs.folder)), words=words,
+    )  # fmt: skip

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
+from efficient_empathy.foundation.run.record import Record
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.prompts.listing import known_rubrics, rubric_in
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
@@ -20,6 +23,18 @@ from efficient_empathy.studio.server.runs import RUN_NAME
 FOLDER = "rubrics"
 """The folder, beside the runs, of rubrics that were edited here."""
 _YAML = (".yaml", ".yml")
+
+
+class AdoptedRubric(Record):
+    """The rubric that New run offers first."""
+
+    PLACE: ClassVar[str] = f"{FOLDER}/adopted.json beside the runs"
+    REMEDY: ClassVar[str] = "the studio, and adopt the rubric again"
+
+    name: str
+    """Of a rubric that was edited here."""
+    at: float
+    """Unix seconds."""
 
 
 @dataclass
@@ -46,6 +61,28 @@ def own_files(runs_folder: Path) -> list[Path]:
 def references(runs_folder: Path) -> dict[str, str]:
     """What a new run's rubric can be: by what is shown, what `score --rubric` takes."""
     return {name: name for name in BUNDLED} | {path.stem: str(path) for path in own_files(runs_folder)}
+
+
+def adopted(runs_folder: Path) -> str:
+    """The name of the rubric that New run offers first: one that was adopted and is still there, else the package's."""
+    try:
+        record = AdoptedRubric.read_if_there(_adopted_file(runs_folder))
+    except UserError:
+        record = None
+    return record.name if record and record.name in references(runs_folder) else BUNDLED[0]
+
+
+def adopt(runs_folder: Path, name: str) -> None:
+    """Let New run offer this rubric first. Raises `UserError` for a name that there is not."""
+    known = references(runs_folder)
+    if name not in known:
+        raise UserError(f"there is no rubric {name[:80]!r} here: choose one of {', '.join(known)}")
+    _adopted_file(runs_folder).parent.mkdir(parents=True, exist_ok=True)
+    AdoptedRubric(name=name, at=time.time()).write(_adopted_file(runs_folder))
+
+
+def _adopted_file(runs_folder: Path) -> Path:
+    return own_folder(runs_folder) / "adopted.json"
 
 
 def rubrics_of_studio(runs_folder: Path, runs: Iterable[tuple[str, Workspace]]) -> list[KnownRubric]:

@@ -19,6 +19,7 @@ from efficient_empathy.studio.pages.steps.views import view_of
 from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.downloads import written_file
+from efficient_empathy.studio.server.job_routes import job_routes
 from efficient_empathy.studio.server.jobs import command_line
 from efficient_empathy.studio.server.steps import StepBody, can_train
 
@@ -43,13 +44,6 @@ def routes(studio: Studio) -> list[BaseRoute]:
             subsets=subsets, others=others, can_train=can_train(),
         )  # fmt: skip
 
-    def jobs(request: Request) -> Response:
-        return JSONResponse({"jobs": [job.model_dump(mode="json") for job in studio.jobs.of(studio.run(request).root)]})
-
-    def output(request: Request) -> Response:
-        job = request.query_params.get("job", "")
-        return JSONResponse({"output": studio.jobs.output(studio.run(request).root, job)})
-
     async def command(request: Request) -> Response:
         body = read_body(StepBody, await request.body())
         words = await run_in_threadpool(_words, studio, studio.run(request), body)
@@ -59,21 +53,15 @@ def routes(studio: Studio) -> list[BaseRoute]:
         body = read_body(StepBody, await request.body())
         return JSONResponse(await run_in_threadpool(_start, studio, studio.run(request), body))
 
-    def stop(request: Request) -> Response:
-        job = studio.jobs.stop(studio.run(request).root, request.query_params.get("job", ""))
-        return JSONResponse(job.model_dump(mode="json"))
-
     def download(request: Request) -> Response:
         return _download(studio.run(request), studio.run_name(request), request.query_params.get("file", ""))
 
     return [
         Route("/steps", page),
         Route("/download", download),
-        Route("/api/steps/jobs", jobs),
-        Route("/api/steps/output", output),
         Route("/api/steps/command", command, methods=["POST"]),
         Route("/api/steps/start", start, methods=["POST"]),
-        Route("/api/steps/stop", stop, methods=["POST"]),
+        *job_routes(studio.jobs, "/api/steps", lambda request: studio.run(request).root),
     ]
 
 

@@ -1,6 +1,6 @@
 // Jobs of a run: start one, follow it to its end, stop it, read what it printed.
 
-import { api, format, h } from "./common.js";
+import { announce, api, fill, format, h } from "./common.js";
 
 const EVERY_MS = 700;
 const WORDS = { running: "at work", stopping: "stopping", done: "done", failed: "failed", stopped: "stopped", lost: "ended unseen" };
@@ -8,7 +8,8 @@ const LOOKS = { running: "good", stopping: "warm", failed: "bad" };
 
 export const isAtWork = (job) => job.state === "running" || job.state === "stopping";
 
-export const loadJobs = async (options = {}) => (await api("/api/steps/jobs", { quiet: true, ...options })).jobs;
+/** The jobs of a run, or with another `page` those that its page starts. */
+export const loadJobs = async ({ page = "steps", ...options } = {}) => (await api(`/api/${page}/jobs`, { quiet: true, ...options })).jobs;
 
 export const startJob = (body) => api("/api/steps/start", { body });
 
@@ -23,14 +24,14 @@ export async function ended(id) {
   }
 }
 
-/** Call `draw` with the jobs now, and again as long as one is at work; a function that looks at once. */
-export function follow(draw) {
+/** Call `draw` with the jobs of a `page` now, and again as long as one is at work; a function that looks at once. */
+export function follow(draw, page = "steps") {
   let timer;
   async function look() {
     clearTimeout(timer);
     let jobs;
     try {
-      jobs = await loadJobs();
+      jobs = await loadJobs({ page });
     } catch {
       timer = setTimeout(look, 5 * EVERY_MS);
       return;
@@ -51,4 +52,38 @@ export function jobLine(job, on) {
     h("span", { class: "line small" }, job.last_line),
     on.stop && isAtWork(job) && h("button", { type: "button", class: "danger", onclick: () => on.stop(job) }, job.state === "stopping" ? "Stop at once" : "Stop"),
     h("button", { type: "button", class: "plain", onclick: () => on.read(job), "aria-label": `Output of ${job.title}` }, "Output"));
+}
+
+/**
+ * A list of jobs that is kept up to date: `onjobs(jobs, over)` hears of each look, `over` is one that has ended since.
+ * Call what it returns with a job that has just begun.
+ */
+export function jobList(page, list, log, onjobs, { shown = 8, readOnly = false } = {}) {
+  let atWork = null;
+  const stop = async (job) => {
+    try {
+      await api(`/api/${page}/stop`, { method: "POST", query: { job: job.id } });
+      look();
+    } catch { /* it stands above the page */ }
+  };
+  const read = async (job) => {
+    const { output } = await api(`/api/${page}/output`, { query: { job: job.id } });
+    const text = log.querySelector("pre");
+    text.textContent = output || "Nothing so far.";
+    log.showModal();
+    text.scrollTop = text.scrollHeight;
+  };
+  const look = follow((jobs) => {
+    fill(list, jobs.slice(0, shown).map((job) => jobLine(job, { stop: readOnly ? null : stop, read })));
+    const was = atWork;
+    atWork = jobs.find(isAtWork) ?? null;
+    const over = (was && !atWork && jobs.find((job) => job.id === was.id)) || null;
+    if (over) announce(`${over.title}: ${over.state}.`);
+    onjobs(jobs, over);
+  }, page);
+  return (begun) => {
+    atWork = begun;
+    announce(`${begun.title} has begun.`);
+    look();
+  };
 }
