@@ -221,3 +221,42 @@ def refusal() -> Behaviour:
 def content_filter() -> Behaviour:
     """The reply was held back."""
     return ok(None, finish_reason="content_filter")
+
+
+def streamed(
+    *parts: str | bytes, end: str = "stop", hold: bool = False, usage: tuple[int, int] | None = (20, 4)
+) -> Behaviour:
+    """A chat completion as server-sent events: texts as deltas, bytes as they are.
+
+    After them, with `end`: the `stop` of a good reply, an `error` event, a `cut` connection, a `lost` one that ends in
+    order without the reply's end; with `hold` nothing more until the server goes down or the client hangs up.
+    """
+
+    async def respond(request: web.Request, released: asyncio.Event) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+
+        async def send(value: Any) -> None:
+            await response.write(f"data: {value if isinstance(value, str) else json.dumps(value)}\n\n".encode())
+
+        for part in parts:
+            if isinstance(part, bytes):
+                await response.write(part)
+            else:
+                await send({"choices": [{"index": 0, "delta": {"content": part}, "finish_reason": None}]})
+        if hold:
+            await released.wait()
+        elif end == "cut":
+            assert request.transport is not None
+            request.transport.abort()
+        elif end == "error":
+            await send({"error": {"message": "the model ran out of memory", "code": 400}})
+        elif end == "stop":
+            await send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            if usage:
+                await send({"choices": [], "usage": {"prompt_tokens": usage[0], "completion_tokens": usage[1]}})
+            await send("[DONE]")
+        return response
+
+    return Behaviour(respond)

@@ -65,6 +65,14 @@ class Mask:
                 text = text.replace(form, HIDDEN)
         return text
 
+    def open_end(self, text: str) -> int:
+        """How many characters at the end of a text that goes on may be the beginning of a secret."""
+        longest = 0
+        for form in self._forms:
+            sizes = range(min(len(form) - 1, len(text)), longest, -1)
+            longest = next((size for size in sizes if text.endswith(form[:size])), longest)
+        return longest
+
 
 mask = Mask()
 """Hides the keys that this process sends, wherever it writes: in errors, records, on consoles."""

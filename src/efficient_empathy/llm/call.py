@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,8 @@ class Call:
     refusals: int = 0
     refused_s: float = 0.0
     fault: str = ""
+    on_text: Callable[[str], None] | None = None
+    """Who is told the text of a streamed reply so far."""
     body: bytes = field(init=False)
     completion_tokens: int = field(init=False)
     bound_usd: float = field(init=False)

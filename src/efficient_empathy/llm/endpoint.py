@@ -23,6 +23,7 @@ from efficient_empathy.llm.pacing import LOADING_CAP_S, RATE_LIMITED_CAP_S, Brea
 from efficient_empathy.llm.prices import FREE, Price, Prices
 from efficient_empathy.llm.proxy import find_proxy
 from efficient_empathy.llm.settings import public_url
+from efficient_empathy.llm.streamed_text import StreamedText
 from efficient_empathy.llm.transport import Transport, check_url
 from efficient_empathy.llm.wire import Messages, Question, Reply, Wire
 from efficient_empathy.llm.wire.openai import OpenAIWire
@@ -127,10 +128,13 @@ class Endpoint:
         top_logprobs: int | None = None,
         schema_is_optional: bool = False,
         shared_prefix: str = "",
+        on_text: Callable[[str], None] | None = None,
         **extra: Any,
     ) -> Completion:
         """The model's answer to `messages`; the arguments are those of `Question`.
 
+        With `on_text` the server is asked to stream, and it is told the text so far whenever there is more; a reply
+        that broke off and is asked for again begins anew, and one that comes whole is told of by the answer alone.
         Raises `CallFailed` when this call has no answer, a `UserError` when no call will have one, and
         `BudgetExhausted` when the budget does not cover it, and `Draining` when it would have to be sent after `drain`.
         """
@@ -138,9 +142,11 @@ class Endpoint:
             self.notify_once(self._warning)
         call = self.call(
             Question(
-                messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra
+                messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix,
+                on_text is not None, extra,
             )
-        )
+        )  # fmt: skip
+        call.on_text = on_text
         while True:
             outcome = await self._attempt(call)
             if isinstance(outcome, Reply):
@@ -179,9 +185,10 @@ class Endpoint:
         """What `complete` with the same arguments would take, without sending anything."""
         return self.call(
             Question(
-                messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix, extra
+                messages, max_tokens, temperature, json_schema, top_logprobs, schema_is_optional, shared_prefix,
+                extra=extra,
             )
-        ).estimate()
+        ).estimate()  # fmt: skip
 
     def body(self, **question: Any) -> dict[str, Any]:
         """The JSON that `complete` with the same arguments would send first; the key is in a header, never in it."""
@@ -363,7 +370,8 @@ class Endpoint:
         )
 
     async def _exchange(self, call: Call) -> Reply | Fault:
-        response = await self.transport.post(call.body)
+        watch = StreamedText(self.wire, self.secrets, call.on_text).feed if call.on_text else None
+        response = await self.transport.post(call.body, watch)
         if isinstance(response, Fault):
             return response
         self._breaker.note_response()

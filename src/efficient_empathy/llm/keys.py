@@ -51,6 +51,11 @@ class Secrets:
         """`text` without them."""
         return self._mask(text)
 
+    def scrub_so_far(self, text: str) -> str:
+        """The beginning of a text that goes on, without them and without what may become one."""
+        scrubbed = self.scrub(text)
+        return scrubbed[: len(scrubbed) - self._mask.open_end(scrubbed)]
+
     def tell(self, message: str) -> str:
         """A message for one line of a log: without secrets and control characters, shortened."""
         scrubbed = _KEY_LIKE.sub(HIDDEN, redact(self.scrub(message)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -59,9 +59,12 @@ class Transport:
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, body: bytes) -> Response | Fault:
-        """Send `body`, read the response. The time limit covers everything from connecting to the last byte."""
-        return await self.send("POST", self._url, body, self._headers)
+    async def post(self, body: bytes, watch: Callable[[bytes], None] | None = None) -> Response | Fault:
+        """Send `body`, read the response. The time limit covers everything from connecting to the last byte.
+
+        `watch` is given each part of a success as it comes.
+        """
+        return await self.send("POST", self._url, body, self._headers, watch=watch)
 
     async def send(
         self,
@@ -72,6 +75,7 @@ class Transport:
         *,
         timeout_s: float | None = None,
         file: BinaryIO | None = None,
+        watch: Callable[[bytes], None] | None = None,
     ) -> Response | Fault:
         """One request to the same server. `body` is whatever aiohttp sends; a success is written to `file` if given.
 
@@ -97,7 +101,7 @@ class Transport:
                             limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
                             file.write(part)
                     else:
-                        received = await self._read_body(response.content)
+                        received = await self._read_body(response.content, watch if response.status < 300 else None)
                 finally:
                     response.close()  # does nothing to a connection whose response was read to its end
         except aiohttp.ClientHttpProxyError as error:
@@ -138,8 +142,10 @@ class Transport:
         if session is not None:
             await session.close()
 
-    async def _read_body(self, stream: aiohttp.StreamReader) -> bytes | None:
+    async def _read_body(self, stream: aiohttp.StreamReader, watch: Callable[[bytes], None] | None) -> bytes | None:
         received = await stream.readany()
+        if watch:
+            watch(received)
         if stream.at_eof():
             return received if len(received) <= self._max_body_bytes else None
         parts, size = [received], len(received)
@@ -149,6 +155,8 @@ class Transport:
                 return b"".join(parts)
             parts.append(part)
             size += len(part)
+            if watch:
+                watch(part)
         return None
 
     def _open(self) -> aiohttp.ClientSession:

@@ -48,7 +48,7 @@ class AnthropicWire:
     key_variable = "ANTHROPIC_API_KEY"
 
     def __init__(self) -> None:
-        self._caches = True
+        self._caches = self._streams = True
 
     def url(self, base: URL) -> URL:
         """`{base}/v1/messages`; what of it a base URL ends in already is taken as it is."""
@@ -74,6 +74,8 @@ class AnthropicWire:
             "max_tokens": question.max_tokens,
             "temperature": question.temperature,
         }
+        if question.streamed and self._streams:
+            fields["stream"] = True
         if question.json_schema is not None:
             described = "Report the answer in the form that was asked for."
             fields["tools"] = [{"name": _TOOL, "description": described, "input_schema": question.json_schema}]
@@ -117,6 +119,12 @@ class AnthropicWire:
         cached = _cached(reply["usage"]) if usage else (0, 0)
         return Reply(text, finish, refusal, None, usage, thought, cached, model_of(reply))
 
+    def piece(self, event: Mapping[str, Any]) -> str:
+        """The text that a block's delta adds."""
+        delta = event.get("delta") if event.get("type") == "content_block_delta" else None
+        text = delta.get("text") if isinstance(delta, dict) else None
+        return clean(text) if isinstance(text, str) else ""
+
     def read_error(self, body: bytes) -> ServerError:
         """The message and type of an error's body."""
         return read_server_error(body)
@@ -131,10 +139,10 @@ class AnthropicWire:
         return next((name for name in names if re.search(rf"\b{re.escape(name)}\b", error.words)), None)
 
     def adapt(self, error: str, declined: str | None) -> bool:
-        """Whether the server takes no mark for its cache, and so gets none."""
-        if declined == "cache_control":
-            self._caches = False
-        return declined == "cache_control"
+        """Whether the server takes no mark for its cache, and so gets none; or cannot stream."""
+        self._caches = self._caches and declined != "cache_control"
+        self._streams = self._streams and declined != "stream"
+        return declined in ("cache_control", "stream")
 
 
 def _assemble(events: list[dict[str, Any]], body: bytes) -> dict[str, Any]:

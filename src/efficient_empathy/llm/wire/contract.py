@@ -39,6 +39,8 @@ class Question:
     top_logprobs: int | None = None
     schema_is_optional: bool = False
     shared_prefix: str = ""
+    streamed: bool = False
+    """Whether the reply is to come piece by piece, where the server can do that."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -105,6 +107,10 @@ class Wire(Protocol):
 
     def read_reply(self, body: bytes) -> Reply:
         """The reply in a successful response's body. Raises `BadBodyError` where there is none."""
+        ...
+
+    def piece(self, event: Mapping[str, Any]) -> str:
+        """The text that one event of a stream adds to the reply; empty where it adds none."""
         ...
 
     def read_error(self, body: bytes) -> ServerError:

@@ -43,6 +43,7 @@ class OpenAIWire:
 
     def __init__(self) -> None:
         self._limit = "max_tokens"
+        self._stream: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
     def url(self, base: URL) -> URL:
         """`{base}/chat/completions`; a URL that ends so is taken as it is, the end of another request's left out."""
@@ -69,6 +70,8 @@ class OpenAIWire:
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}
         if question.top_logprobs is not None:
             fields |= {"logprobs": True, "top_logprobs": question.top_logprobs}
+        if question.streamed:
+            fields |= self._stream
         return {name: value for name, value in {**fields, **question.extra}.items() if value is not None}
 
     def overhead(self, fields: Mapping[str, Any]) -> int:
@@ -107,6 +110,13 @@ class OpenAIWire:
             model=model_of(reply),
         )
 
+    def piece(self, event: Mapping[str, Any]) -> str:
+        """The content that the first choice's delta adds."""
+        choices = event.get("choices")
+        parts = [part for part in choices if isinstance(part, dict)] if isinstance(choices, list) else []
+        delta = next((part.get("delta") for part in parts if not part.get("index")), None)
+        return (_text(delta.get("content")) if isinstance(delta, dict) else None) or ""
+
     def read_error(self, body: bytes) -> ServerError:
         """The message, code and parameter of an error's body, in the forms that the usual servers give it."""
         return read_server_error(body)
@@ -125,13 +135,17 @@ class OpenAIWire:
         return max(matches, key=len, default=None)
 
     def adapt(self, error: str, declined: str | None) -> bool:
-        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`.
+        """Whether the model wants `max_completion_tokens`, as OpenAI's reasoning models do, for `max_tokens`; or the
+        server cannot stream, or not count tokens then.
 
         Several requests may be declined before the first is written the other way: each of them is.
         """
         renamed = declined == "max_tokens" and ("max_completion_tokens" in error or bool(_UNSUPPORTED.search(error)))
         if renamed:
             self._limit = "max_completion_tokens"
+        if declined in ("stream", "stream_options"):
+            self._stream = {} if declined == "stream" else {"stream": True}
+            return True
         return renamed
 
 

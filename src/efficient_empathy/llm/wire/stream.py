@@ -1,4 +1,4 @@
-"""Replies that come as server-sent events, although none were asked for, put together as if they had come whole."""
+"""Replies that come as server-sent events, asked for or not: read as they come, or put together as one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,27 @@ def read_events(body: bytes) -> list[dict[str, Any]] | None:
     """The JSON objects that the events of a stream carry; None for what is no stream. Comments are left out."""
     if body.startswith(b"{") or not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_FIELDS):
         return None
-    events: list[dict[str, Any]] = []
-    data: list[bytes] = []
-    for line in [*body.splitlines(), b""]:
-        if line.startswith(b"data:"):
-            data.append(line[5:])
-        elif not line.strip() and data:
-            events += _object(b"\n".join(data))
-            data = []
-    return events
+    return EventReader().feed(b"\n".join([*body.splitlines(), b"", b""]))
+
+
+class EventReader:
+    """The JSON objects of a stream's events as its parts come; what is no JSON is left out, such as [DONE]."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, part: bytes) -> list[dict[str, Any]]:
+        """The objects of the events that end in this part."""
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        events: list[dict[str, Any]] = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[5:])
+            elif not line.strip() and self._data:
+                events += _object(b"\n".join(self._data))
+                self._data = []
+        return events
 
 
 def after_comments(body: bytes) -> bytes:

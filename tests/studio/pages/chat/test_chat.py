@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("transformers", reason='needs the extra "train"')
 
+import misbehaviours
 from browser import axe, open_page, run_async, text_of
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
@@ -36,7 +37,7 @@ from efficient_empathy.studio.pages.chat.turns import (
 )
 from efficient_empathy.studio.server.bodies import read_body
 from misbehaving_server import MisbehavingServer, refusing_url
-from misbehaviours import echo, ok, server_error, unauthorized
+from misbehaviours import Behaviour, echo, ok, server_error, stall, streamed, unauthorized
 from studio_server import serving
 from talking_runs import copied, reference_gates, write_talkers
 
@@ -167,6 +168,47 @@ def test_an_endpoint_that_fails_says_why_in_a_sentence_without_the_key(run, monk
         message = heard(run, asking("endpoint:gpt-4o"), endpoint(server.url))["endpoint:gpt-4o"]["failed"]["message"]
     assert said in message
     assert "tok-" not in message
+
+
+def test_an_endpoint_s_reply_comes_as_it_is_made_without_its_thoughts(run, monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    parts = ["<thi", "nk>a cat?", "</think>", " I hear", b"data: {garbage\n\nnonsense\n\n", " you", ". "]
+    with MisbehavingServer(streamed(*parts)) as server:
+        found = heard(run, asking("endpoint:gpt-4o"), endpoint(server.url))["endpoint:gpt-4o"]
+    assert found["done"]["text"] == "I hear you."
+    assert found["done"]["completion_tokens"] == 4
+    said = "".join(found["pieces"]).removeprefix("<thi")
+    assert said.strip() == "I hear you."
+    assert "cat" not in said
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ([streamed("Well", end="cut"), streamed("I hear", " you.")], "I hear you."),
+        ([misbehaviours.error(422, "extra fields are not permitted"), ok("I hear you.")], "I hear you."),
+        (ok("I hear you."), "I hear you."),
+    ],
+)
+def test_an_endpoint_that_streams_badly_or_not_at_all_answers_still(run, monkeypatch, script, said) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    with MisbehavingServer(script) as server:
+        found = heard(run, asking("endpoint:gpt-4o"), endpoint(server.url))["endpoint:gpt-4o"]
+    assert found["done"]["text"] == said
+    assert ("again" in found) == ("Well" in found["pieces"])
+    assert "".join(found["pieces"]).removeprefix("Well") == said
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [(streamed("Well", end="error"), "the model ran out of memory"), (stall(), "no complete reply in 0.2 s")],
+)
+def test_an_error_in_the_middle_or_no_first_byte_is_one_sentence(run, monkeypatch, behaviour, said) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+    with MisbehavingServer(behaviour) as server:
+        slow = ChatEndpoint("gpt-4o", EndpointOptions(server.url, timeout_s=0.2))
+        found = heard(run, asking("endpoint:gpt-4o"), slow)["endpoint:gpt-4o"]
+    assert said in found["failed"]["message"]
 
 
 def test_a_budget_is_kept_over_all_calls_and_needs_a_price(run, monkeypatch) -> None:
@@ -437,6 +479,41 @@ def test_stop_keeps_what_was_said(run, tmp_path, monkeypatch, browser) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert axe(page) == []
         assert visit.console == []
+
+
+def test_an_endpoint_is_stopped_while_it_speaks_and_what_broke_off_is_not_gone_on_with(
+    run, tmp_path, monkeypatch, browser
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
+
+    def script(body: dict[str, Any], number: int) -> Behaviour:
+        return streamed("I hear", " you", hold=True) if number == 0 else streamed("Well", end="error")
+
+    with MisbehavingServer(script) as server:
+        one = replace(endpoint(server.url), max_cost=1.0)
+        with studio(run, tmp_path, one) as url:
+            visit = open_page(browser, f"{url}/chat?model=endpoint:gpt-4o&max_tokens=8")
+            page = visit.page
+            page.set_default_timeout(30_000)
+            page.get_by_role("checkbox", name="gpt-4o").wait_for()
+            message = page.get_by_label("Your turn, as the speaker")
+            message.fill(QUESTION)
+            page.get_by_role("button", name="Send").click()
+            page.locator(".chat-reply .text", has_text="I hear you").wait_for()
+            page.get_by_role("button", name="Stop").click()
+            page.locator(".facts-line", has_text="stopped").wait_for()
+            assert page.locator(".chat-reply .text").inner_text() == "I hear you"
+            message.fill("And then?")
+            page.get_by_role("button", name="Send", exact=True).click()
+            page.get_by_text("It broke off here, and does not go on").wait_for()
+            assert page.locator(".chat-reply .text").last.inner_text() == "Well"
+            assert [one["content"] for one in server.requests[-1]["messages"]] == [QUESTION, "I hear you", "And then?"]
+            message.fill("Hello?")
+            page.get_by_role("button", name="Send", exact=True).click()
+            page.get_by_text("It broke off here, and does not go on").nth(1).wait_for()
+            assert "Well" not in [one["content"] for one in server.requests[-1]["messages"]]
+            assert axe(page) == []
+            assert visit.console == []
 
 
 def test_a_run_without_models_says_what_makes_them(tmp_path, browser) -> None:

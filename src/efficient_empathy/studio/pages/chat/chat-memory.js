@@ -3,7 +3,7 @@
 import { RUN } from "./common.js";
 
 const KEY = `chat ${RUN}`;
-const SHOWN = ["model", "text", "tokens", "experts", "state", "context", "message", "finish", "completion_tokens", "seconds", "cost_usd", "spent_usd", "mean", "seed", "left_out"];
+const SHOWN = ["model", "text", "tokens", "experts", "state", "context", "message", "partial", "finish", "completion_tokens", "seconds", "cost_usd", "spent_usd", "mean", "seed", "left_out"];
 
 /** Keep turns; without room for them the oldest are let go. */
 export function keep(turns) {

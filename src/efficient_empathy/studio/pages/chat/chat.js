@@ -128,7 +128,8 @@ function take(turn, kind, data) {
     reply.state = "speaking";
     grow(reply, data);
     return;
-  } else if (kind === "failed") Object.assign(reply, { state: "failed", message: data.message });
+  } else if (kind === "again") Object.assign(reply, { text: "", tokens: [] });
+  else if (kind === "failed") Object.assign(reply, { state: "failed", message: data.message, partial: reply.text.trim(), text: "", tokens: [] });
   else if (kind === "done") Object.assign(reply, data, { state: "done" });
   draw(turn, reply);
 }
@@ -177,7 +178,8 @@ function draw(turn, reply) {
   const line = h("div", { class: "text", ...(spans ? { role: "group", "aria-label": "The reply by token: arrow keys show the experts' shares" } : {}) },
     spans ?? (state === "speaking" ? reply.tokens.map((token) => (token.gates ? tokenSpan(token) : token.text)) : reply.text || (waiting ? h("span", { class: "waiting" }, waiting) : "")));
   const parts = [h("header", {}, h("h2", {}, label(reply.model)), goesOn(turn, reply))];
-  if (state === "failed") parts.push(h("p", { class: "failed" }, `No reply: ${reply.message}`));
+  if (state === "failed" && reply.partial) parts.push(h("div", { class: "text quiet" }, reply.partial), h("p", { class: "failed" }, `It broke off here, and does not go on: ${reply.message}`));
+  else if (state === "failed") parts.push(h("p", { class: "failed" }, `No reply: ${reply.message}`));
   else parts.push(line);
   if (state === "done") parts.push(h("p", { class: "facts-line quiet small" }, factsLine(reply)));
   if (reply.left_out) parts.push(h("p", { class: "notice small" }, `It did not see the ${reply.left_out === 1 ? "oldest turn" : `${format.count(reply.left_out)} oldest turns`}: the conversation is longer than what it can hold.`));

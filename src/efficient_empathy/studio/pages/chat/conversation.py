@@ -17,9 +17,11 @@ from typing import Any
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.llm import CallFailed
+from efficient_empathy.llm import CallFailed, Completion, Endpoint
 from efficient_empathy.llm.connection import connect
 from efficient_empathy.llm.prompting import PromptTemplate
+from efficient_empathy.llm.thought import strip_thoughts
+from efficient_empathy.llm.wire import Messages
 from efficient_empathy.modelling.generation import GenerationSettings
 from efficient_empathy.modelling.generation.target import template_for
 from efficient_empathy.studio.pages.chat.speech import Token, experts_of, speak
@@ -130,7 +132,8 @@ class Conversations:
     async def replies(
         self, workspace: Workspace, endpoints: Sequence[ChatEndpoint], chat: ChatRequest
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Events, each with its `model`: loading, experts, token, done, failed; then one end.
+        """Events, each with its `model`: loading, experts, token, again (tokens so far are void), done, failed;
+        then one end.
 
         Whoever stops reading stops the models: after their next token, or where they wait.
         """
@@ -258,7 +261,7 @@ class Budget:
 
 
 async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: Tell, budget: Budget) -> None:
-    """One reply of an endpoint, which comes whole: with the client's retries, its limits and its secrecy."""
+    """One reply of an endpoint, as it comes: with the client's retries, its limits and its secrecy."""
     options = endpoint.options
     messages = PromptTemplate.load("chat").messages([turn.model_dump() for turn in ask.context])
     began = time.monotonic()
@@ -275,24 +278,20 @@ async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: 
         patience_s=PATIENCE_S,
     ) as client:
         most = client.estimate(messages, max_tokens=chat.max_tokens).max_cost_usd if client.price else None
-        reserved, cost = budget.reserve(endpoint, most), 0.0
+        reserved = budget.reserve(endpoint, most)
         tell("loading", {})
+        words = Words(tell)
         try:
-            try:
-                completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=chat.temperature)
-            except CallFailed as failure:
-                if failure.declined != "temperature":
-                    raise
-                completion = await client.complete(messages, max_tokens=chat.max_tokens, temperature=None)
-            cost = completion.cost_usd
+            completion = await _ask(client, messages, chat, words)
         finally:
-            budget.settle(endpoint, reserved, cost)
+            budget.settle(endpoint, reserved, client.stats.spent_usd)
     text = completion.answer
     if completion.refusal is not None or not text:
         reason = completion.refusal or completion.finish_reason or "an empty one"
         tell("failed", {"message": f"it gave no reply: {reason}"})
         return
-    tell("token", {"text": text})
+    if not words.said:
+        tell("token", {"text": text})
     finish = "length" if completion.finish_reason == "length" else "stop"
     seconds = round(time.monotonic() - began, 2)
     tell(
@@ -308,6 +307,40 @@ async def _call(endpoint: ChatEndpoint, ask: Question, chat: ChatRequest, tell: 
             "seed": None,
         },
     )
+
+
+async def _ask(client: Endpoint, messages: Messages, chat: ChatRequest, words: Words) -> Completion:
+    """The endpoint's answer, `words` told meanwhile; asked for whole where the server does not take it otherwise."""
+    options: dict[str, Any] = {"on_text": words.take, "temperature": chat.temperature}
+    while True:
+        try:
+            return await client.complete(messages, max_tokens=chat.max_tokens, **options)
+        except CallFailed as failure:
+            if failure.declined == "temperature" and options["temperature"] is not None:
+                options["temperature"] = None
+            elif failure.kind == "rejected" and options["on_text"] is not None and not words.said:
+                options["on_text"] = None
+            else:
+                raise
+
+
+class Words:
+    """What of a streamed reply is no thought, told as it comes; one that begins anew is told of by the event again."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self.said = ""
+
+    def take(self, text: str) -> None:
+        """The text so far."""
+        reply = strip_thoughts(text)
+        words = "" if reply.unfinished else reply.text.lstrip()
+        if not words.startswith(self.said):
+            self._tell("again", {})
+            self.said = ""
+        if len(words) > len(self.said):
+            self._tell("token", {"text": words[len(self.said) :]})
+            self.said = words
 
 
 def event(kind: str, data: dict[str, Any]) -> str:
