@@ -35,7 +35,8 @@ from synthesizing_server import Writer
 
 ROOT = DOCS.parent
 TEXTS = (*DOCS.rglob("*.md"), *ROOT.glob("*.md"))
-PAGES = [page for page in sorted(DOCS.glob("*.md")) if any(one.kind in ("bash", "python") for one in blocks(page))]
+WRITTEN = sorted([*DOCS.glob("*.md"), *DOCS.glob("tutorials/*.md")])
+PAGES = [page for page in WRITTEN if any(one.kind in ("bash", "python") for one in blocks(page))]
 ENDPOINTS = ("https://api.openai.com/v1", "http://localhost:8000/v1", "http://127.0.0.1:8000/v1")
 LLAMA = "meta-llama/Meta-Llama-3-8B-Instruct"
 REGRESSION, INSUFFICIENT = 4, 5
@@ -121,6 +122,15 @@ SPECIAL = {
         less={
             "run": "--set data.source=dialogues.jsonl --set sweep=null --set tune=null --set mix=null "
             "--set generate=null --set evaluate=null --set 'train={base: tiny, max_steps: 1, batch_size: 4}'"
+        },
+    ),
+    "researcher": Page(
+        less={
+            "train": f"--base tiny {TRAINING}",
+            "mix": MIXING,
+            "generate": "--samples 2 --max-new-tokens 4",
+            "evaluate": "--resamples 100",
+            "agreement": "--resamples 100",
         },
     ),
     "robustness": Page(

@@ -20,7 +20,7 @@ _BAR, _TALL = 9, 26
 _LEFT, _RIGHT, _TOP, _HIGH = 7.0, 99.0, 8, 190
 _LETTER = 0.07
 """The least share of a bar that has room for its subset's letter."""
-ROW, _LABEL_CLIP = 42, 34
+ROW, _LABEL_CLIP, _EDGE = 42, 34, 4
 LINE, TOGETHER = 16, 42
 """The height of a line of text, and the characters of a name and its value that stand in one at any width."""
 
@@ -207,7 +207,7 @@ def dot_rows(
     parts = [
         f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="{tall - free}" y2="{base}" '
         f'stroke-dasharray="{free} {tall - free}"/>'
-        f'<text class="tick" x="{across(v):.2f}%" y="{base + 15}">{fixed(v, decimals(ticks))}</text>'
+        f"{tick(across(v), base + 15, fixed(v, decimals(ticks)))}"
         for v in ticks
     ]
     if reference is not None and math.isfinite(reference):
@@ -223,6 +223,15 @@ def dot_rows(
         f'<svg class="dots" width="100%" height="{base + 22}" role="img" aria-label="{label}">'
         f"<title>{escape(title)}</title><desc>{escape(about)}</desc>{''.join(parts)}</svg>"
     )
+
+
+def tick(percent: float, y: int, words: str) -> str:
+    """A number under an axis, in its middle; at either end of the picture within it."""
+    if percent < _EDGE:
+        return f'<text class="tick begins" x="0" y="{y}">{words}</text>'
+    if percent > 100 - _EDGE:
+        return f'<text class="tick ends" x="100%" y="{y}">{words}</text>'
+    return f'<text class="tick" x="{percent:.2f}%" y="{y}">{words}</text>'
 
 
 def row_texts(row: Dot, format_value: Callable[[float], str], best: str = "best") -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from efficient_empathy.foundation.figures.charts import LINE, ROW, TOGETHER, Dot, dot_row, row_texts
+from efficient_empathy.foundation.figures.charts import LINE, ROW, TOGETHER, Dot, dot_row, row_texts, tick
 from efficient_empathy.foundation.figures.formatting import clip, fixed, fixed_format, share
 from efficient_empathy.foundation.figures.looks import MEASURE, STEPS, look
 from efficient_empathy.foundation.figures.scale import Scale
@@ -36,7 +36,7 @@ def forest(title: str, groups: Mapping[str, Sequence[Dot]], scale: tuple[int, in
             top += ROW + LINE * below
     grid = [
         f'<line class="grid" x1="{across(v):.2f}%" x2="{across(v):.2f}%" y1="{_HEAD}" y2="{top + 6}"/>'
-        f'<text class="tick" x="{across(v):.2f}%" y="{top + 21}">{v}</text>'
+        f"{tick(across(v), top + 21, str(v))}"
         for v in range(low, high + 1)
     ]
     label = escape(f"{clip(title, 200)}. {'; '.join(sentences)}.")

@@ -78,7 +78,7 @@ async function examine(place, { name = "", again = false } = {}) {
 
 function drawExamples() {
   const { problem, guessed, examples, reading: { columns } } = look;
-  showReadingProblem(problem);
+  showReadingProblem(problem, guessed);
   if (problem) return;
   at("guessed").hidden = !guessed;
   at("guessed").textContent = guessed ? `Its columns are not named in a way that is known. It was read with ${Object.entries(columns).map(([key, name]) => `“${name}” as ${(COLUMNS[key] ?? key).toLowerCase()}`).join(" and ")}: if that is wrong, choose other columns below.` : "";
@@ -89,10 +89,10 @@ function drawExamples() {
   at("judging").hidden = false;
 }
 
-function showReadingProblem(problem) {
+function showReadingProblem(problem, guessed = false) {
   at("reading-problem").hidden = !problem;
   at("reading-problem").textContent = problem ? `It cannot be read so: ${withoutOptions(problem)}` : "";
-  at("mapping").open = Boolean(problem);
+  at("mapping").open = Boolean(problem) || guessed;
   if (problem) announce("It cannot be read so.");
 }
 

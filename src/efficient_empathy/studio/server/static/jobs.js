@@ -49,7 +49,7 @@ export function jobLine(job, on) {
     h("strong", {}, job.title),
     h("span", { class: `tag ${LOOKS[job.state] ?? ""}` }, WORDS[job.state]),
     h("span", { class: "quiet small" }, `${format.moment(job.started_at)}, ${format.duration(job.seconds)}`),
-    h("span", { class: "line small" }, job.last_line),
+    h("span", { class: "line small" }, job.state === "done" ? "" : job.last_line),
     on.stop && isAtWork(job) && h("button", { type: "button", class: "danger", onclick: () => on.stop(job) }, job.state === "stopping" ? "Stop at once" : "Stop"),
     h("button", { type: "button", class: "plain", onclick: () => on.read(job), "aria-label": `Output of ${job.title}` }, "Output"));
 }
