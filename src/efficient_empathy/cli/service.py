@@ -68,7 +68,7 @@ def serve(
     spans = make_spans(lambda warning: err.print(f"! {warning}", markup=False))
     folder = settings.keep or (run / "service" if run is not None else None)
     listening = listen(settings.host, settings.port, what="the service")
-    with listening:
+    with suppress(KeyboardInterrupt), listening:
         port = listening.getsockname()[1]
         app = make_app(served, settings, tokens, ReadingSettings(**reading, on_bad_row="skip"), folder, spans)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -79,11 +79,10 @@ def serve(
         show(content, as_json, words)
         sys.stdout.flush()
         limits = Limits.of_system()
-        with suppress(KeyboardInterrupt):
-            run_server(
-                app,
-                listening,
-                replace(limits, from_one=limits.in_all, idle_s=IDLE_S, grace_s=GRACE_S),
-                patience_s=round(settings.timeout) + 1,
-            )
-        err.print("The service has ended.")
+        run_server(
+            app,
+            listening,
+            replace(limits, from_one=limits.in_all, idle_s=IDLE_S, grace_s=GRACE_S),
+            patience_s=round(settings.timeout) + 1,
+        )
+    err.print("The service has ended.")

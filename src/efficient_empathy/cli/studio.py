@@ -57,7 +57,7 @@ def studio(
     host, port = settings.host, settings.port
     token = _token(settings)
     listening = listen(host, PORT if port is None else port, tries=1 + PORTS_TRIED if port is None else 1)
-    with listening:
+    with suppress(KeyboardInterrupt), listening:
         bound_port = listening.getsockname()[1]
         app = make_app(
             folders, home=home, host=host, port=bound_port, token=token, read_only=settings.read_only,
@@ -71,9 +71,9 @@ def studio(
         )
         sys.stdout.flush()
         to_open = settings.open or (settings.open is None and token is None and _has_desktop())
-        with suppress(KeyboardInterrupt), _opened(url if to_open else None, token):
+        with _opened(url if to_open else None, token):
             serve(app, listening, Limits.of_system(settings.trusted_proxies))
-        err.print("The studio has ended.")
+    err.print("The studio has ended.")
 
 
 def _token(settings: StudioSettings) -> str | None:
