@@ -65,9 +65,7 @@ def test_a_data_team_goes_from_a_csv_to_downloaded_subsets_without_a_terminal(tm
         begin(page, file)
         page.locator("#guessed", has_text="“Customer wrote” as what the speaker wrote").wait_for()
         page.locator("#price", has_text="20 different samples").wait_for()
-        assert page.locator("#columns [name=category]").is_visible(), (
-            "guessed columns can be changed"
-        )
+        assert page.locator("#columns [name=category]").is_visible(), "guessed columns can be changed"
         text_of(page)
         assert page.locator("#columns [name=context]").input_value() == "Customer wrote"
         assert page.locator("#columns [name=response]").input_value() == "Coach wrote"
