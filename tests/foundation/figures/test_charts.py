@@ -41,10 +41,10 @@ def test_the_reference_is_always_in_the_figure() -> None:
 
 def test_the_axis_of_a_share_ends_where_shares_end() -> None:
     rows = [Dot("a", 100.0), Dot("b", 100.0, (100.0, 100.0))]
-    ticks = re.findall(r'class="tick"[^>]*>([0-9.]+)<', str(dot_rows("x", rows, fixed_format(1), bounds=(0, 100))))
+    ticks = re.findall(r'class="tick[^>]*>([0-9.]+)<', str(dot_rows("x", rows, fixed_format(1), bounds=(0, 100))))
     assert max(map(float, ticks)) == 100
     low = re.findall(
-        r'class="tick"[^>]*>([0-9.]+)<', str(dot_rows("x", [Dot("a", 0.0)], fixed_format(1), bounds=(0, 1)))
+        r'class="tick[^>]*>([0-9.]+)<', str(dot_rows("x", [Dot("a", 0.0)], fixed_format(1), bounds=(0, 1)))
     )
     assert min(map(float, low)) == 0
 
