@@ -13,7 +13,7 @@ def test_a_forest_plot_has_every_mean_over_the_whole_scale() -> None:
     }
     svg = str(forest("Means", groups, (0, 4)))
     assert 'aria-label="Means. warmth, moe: 2.50 (2.00 to 3.25); warmth, base: 1.00; relief, moe: 4.00' in svg
-    assert re.findall(r'class="tick"[^>]*>(\d+)<', svg) == ["0", "1", "2", "3", "4"]
+    assert re.findall(r'class="tick[^>]*>(\d+)<', svg) == ["0", "1", "2", "3", "4"]
     centres = [float(x) for x in re.findall(r'class="dot" cx="([\d.]+)%"', svg)]
     assert centres[1] < centres[0] < centres[2]
     assert centres[0] == pytest.approx((centres[1] + centres[2]) / 2, abs=0.02), "2.5 lies half way from 1 to 4"
