@@ -36,8 +36,7 @@ def test_only_rows_that_differ_are_shown_and_all_on_demand(tmp_path) -> None:
     assert shown == samples["sample_id"].to_list()[1::2]
     assert len(read(columns, everything=True, find="OKAY 4").rows) == 5
     assert read(columns, find="nowhere").rows == ()
-    with pytest.raises(UserError, match="there are no responses of 'run/none' here"):
-        choose(by_key, ["run/none"], ["run"], 4)
+    assert [one.key for one in choose(by_key, [], ["run"], 2)] == ["run/base", "run/moe"]
 
 
 def test_marks_outlive_a_torn_line_and_the_last_one_counts(tmp_path) -> None:
@@ -55,7 +54,7 @@ def test_marks_outlive_a_torn_line_and_the_last_one_counts(tmp_path) -> None:
     assert list(marks) == [("a", "moe")]
     assert (marks["a", "moe"].note, marks["a", "moe"].tags) == ("é", ("warm",))
     path.write_text(json.dumps({"sample_id": 3}) + "\n")
-    with pytest.raises(UserError, match=r"reading.jsonl, line 1, is no mark of a response"):
+    with pytest.raises(UserError, match=r"reading.jsonl, line 1, is no mark of a reader"):
         read_marks(run)
 
 

@@ -1,4 +1,4 @@
-// Votes, tags and notes on single responses: kept as soon as they are given.
+// Votes, tags and notes on single responses and judgements: kept as soon as they are given.
 
 import { READ_ONLY, announce, api } from "./common.js";
 
@@ -18,14 +18,14 @@ function count(key, vote, by) {
   const [good, bad] = (place.textContent.match(/\d+/g) ?? [0, 0]).map(Number);
   const now = { good, bad };
   now[vote] += by;
-  place.textContent = `${now.good} good, ${now.bad} bad`;
+  place.textContent = `${now.good} ${place.dataset.good}, ${now.bad} ${place.dataset.bad}`;
 }
 
 async function vote(place, button) {
   const before = place.querySelector("[data-vote][aria-pressed=true]");
   for (const one of place.querySelectorAll("[data-vote]")) one.setAttribute("aria-pressed", one === button && one !== before);
   try {
-    await keep(place, before === button ? "Vote taken back." : `Voted ${button.dataset.vote}.`);
+    await keep(place, before === button ? "Vote taken back." : `Voted ${button.textContent.toLowerCase()}.`);
   } catch {
     for (const one of place.querySelectorAll("[data-vote]")) one.setAttribute("aria-pressed", one === before);
     return;

@@ -1,6 +1,6 @@
-"""What a reader thought of single responses: a vote, tags and a note each, in a file beside the run's ratings.
+"""What a reader thought of single responses and judgements: a vote, tags and a note each, beside the run's ratings.
 
-Each change is a line, on the disk when it is acknowledged; the last line of a response counts.
+Each change is a line, on the disk when it is acknowledged; the last line on a sample and whose it is counts.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Vote = Literal["", "good", "bad"]
 
 
 class MarkBody(Body):
-    """What a reader says of one response."""
+    """What a reader says of one response, or of what a judge gave one sample."""
 
     sample_id: Annotated[str, Field(max_length=200)]
     responder: Annotated[str, Field(max_length=200)]
-    """The model's name in the run, or reference."""
+    """The model's name in the run, reference, or judge: and the judge's name."""
     vote: Vote = ""
     tags: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=40)], ...], Field(max_length=20)] = ()
     note: Annotated[str, Field(max_length=2000)] = ""
@@ -66,7 +66,7 @@ def read_marks(workspace: Workspace) -> dict[Key, Mark]:
         try:
             mark = Mark.model_validate(content)
         except ValidationError as error:
-            raise UserError(f"{path}, line {number}, is no mark of a response: put an earlier copy back") from error
+            raise UserError(f"{path}, line {number}, is no mark of a reader: put an earlier copy back") from error
         marks[mark.sample_id, mark.responder] = mark
     return {key: mark for key, mark in marks.items() if mark.vote or mark.tags or mark.note}
 

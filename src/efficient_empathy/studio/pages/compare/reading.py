@@ -1,15 +1,15 @@
-"""Responses to read side by side: contexts down, models across, and what a reader thought of each."""
+"""A table to read: samples down, columns across (models with their responses, or judges), and what a reader thought."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
 from efficient_empathy.evaluation.ratings.design import REFERENCE
-from efficient_empathy.foundation.errors import UserError, error_context
+from efficient_empathy.foundation.errors import error_context
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation.replies import reply_names, require_replies
 from efficient_empathy.prompts.compare.comparison import ShownPiece, shown_pieces, word_diff
@@ -19,47 +19,106 @@ _LONGEST = 4000
 
 
 @dataclass(frozen=True)
-class Responder:
-    """Whose responses stand in a column: a model of a run, or the samples' own responses."""
+class Column:
+    """What stands in a column of the table: of each sample a value, which is read beside those of other columns."""
 
     run: str
     name: str
+    """By which votes and notes on it are kept in the run."""
     workspace: Workspace
+
+    ranked: ClassVar[bool] = False
+    """Whether the samples on which columns are furthest apart come first."""
+    shows_response: ClassVar[bool] = False
+    """Whether the response of the sample itself stands below its context."""
 
     @property
     def key(self) -> str:
         """RUN/NAME."""
         return f"{self.run}/{self.name}"
 
+    @property
+    def title(self) -> str:
+        """What it is called on the page."""
+        return self.name
+
     def frame(self) -> pl.DataFrame:
-        """`sample_id` and `response`, of those that it responded to. Raises `UserError` where it cannot be read."""
+        """`sample_id` and `value`, of those samples that it has one of. Raises `UserError` where it cannot be read."""
+        raise NotImplementedError
+
+    def apart(self, values: Sequence[pl.Expr]) -> pl.Expr:
+        """How far apart the values of all columns are; 0 where they are the same."""
+        raise NotImplementedError
+
+    def text(self, value: Any) -> str:
+        """What of a value can be searched for a text."""
+        raise NotImplementedError
+
+    def cell(self, sample_id: str, value: Any, first: Any) -> Cell:
+        """A value as it stands on the page, beside that of the first column."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Responder(Column):
+    """A model of a run with its responses, or the samples' own responses."""
+
+    def frame(self) -> pl.DataFrame:
+        """`value` is the response."""
         path = self.workspace.samples if self.name == REFERENCE else require_replies(self.workspace, self.name)
         with error_context(f"read {path}"):
             frame = pl.read_parquet(path, columns=["sample_id", "response"], glob=False)
-        return frame.drop_nulls("response").unique("sample_id", keep="first", maintain_order=True)
+        frame = frame.rename({"response": "value"}).drop_nulls("value")
+        return frame.unique("sample_id", keep="first", maintain_order=True)
+
+    def apart(self, values: Sequence[pl.Expr]) -> pl.Expr:
+        """1 where any has other words."""
+        first, *others = [value.str.strip_chars().str.replace_all(r"\s+", " ") for value in values]
+        return pl.any_horizontal(*(first != other for other in others)).cast(pl.Float64)
+
+    def text(self, value: str) -> str:
+        """The response."""
+        return value
+
+    def cell(self, sample_id: str, value: str, first: str) -> Cell:
+        """The response, and how its words differ from the first one's."""
+        text = value[:_LONGEST]
+        return Cell(text, () if value is first else tuple(shown_pieces(word_diff(first[:_LONGEST], text))))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownScore:
+    """A score in a cell, and by how much it is higher than the first column's; None in that."""
+
+    axis: str
+    value: float
+    higher: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One response: its text, and how its words differ from those of the first column."""
+    """One value: its words, how they differ from those of the first column, and scores where it has any."""
 
     text: str
-    pieces: tuple[ShownPiece, ...]
+    pieces: tuple[ShownPiece, ...] = ()
+    scores: tuple[ShownScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
-    """One context and the response of every column."""
+    """One sample and the value of every column."""
 
     sample_id: str
     turns: tuple[tuple[str, str], ...]
-    """Role and text."""
+    """Role and text of the context."""
+    response: str
+    """The sample's own, empty where the columns do not need it."""
     cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One page of rows; `shared` samples have a response of every column, `differing` not the same one of all."""
+    """One page of rows; `shared` samples have a value in every column, `differing` not the same one in all."""
 
     shared: int
     differing: int
@@ -79,66 +138,77 @@ def responders(runs: Iterable[tuple[str, Workspace]]) -> dict[str, Responder]:
     return found
 
 
-def read(columns: Sequence[Responder], page: int = 1, *, everything: bool = False, find: str = "") -> Reading:
-    """A page of what these responded to the samples that they share; without `everything` only where they differ.
+def read(columns: Sequence[Column], page: int = 1, *, everything: bool = False, find: str = "") -> Reading:
+    """A page of the samples that these share; without `everything` only those where they differ.
 
-    `find` is a text that context or a response must hold, whatever its case. Raises `UserError`.
+    `find` is a text that the context or a value must hold, whatever its case. Raises `UserError`.
     """
     first, *others = columns
-    joined = first.frame().rename({"response": "0"})
+    joined = first.frame().rename({"value": "0"})
     for place, other in enumerate(others, 1):
-        joined = joined.join(other.frame().rename({"response": f"{place}"}), on="sample_id", maintain_order="left")
+        joined = joined.join(other.frame().rename({"value": f"{place}"}), on="sample_id", maintain_order="left")
     shared = len(joined)
-    plain = [pl.col(f"{place}").str.strip_chars().str.replace_all(r"\s+", " ") for place in range(len(columns))]
-    differs = pl.any_horizontal(*(plain[0] != other for other in plain[1:])) if others else pl.lit(value=True)
-    joined = joined.with_columns(differs=differs)
-    differing = int(joined["differs"].sum()) if others else shared
-    joined = joined if everything else joined.filter("differs")
+    apart = first.apart([pl.col(f"{place}") for place in range(len(columns))]) if others else pl.lit(1.0)
+    joined = joined.with_columns(apart=apart)
+    differing = int((joined["apart"] > 0).sum()) if others else shared
+    joined = joined if everything else joined.filter(pl.col("apart") > 0)
+    if first.ranked:
+        joined = joined.sort("apart", descending=True, maintain_order=True)
     if find:
-        contexts = _contexts(first.workspace, joined["sample_id"].to_list())
-        needle = find.casefold()
-        texts = zip(*(joined[f"{place}"].to_list() for place in range(len(columns))), strict=True)
-        holds = [
-            needle in "\n".join((*(text for _, text in contexts.get(sample, ())), *responses)).casefold()
-            for sample, responses in zip(joined["sample_id"], texts, strict=True)
-        ]
-        joined = joined.filter(pl.Series(holds, dtype=pl.Boolean))
+        joined = joined.filter(pl.Series(_holding(joined, columns, find.casefold()), dtype=pl.Boolean))
     pages = max(1, -(-len(joined) // PAGE_ROWS))
     page = min(max(1, page), pages)
     part = joined[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
-    contexts = _contexts(first.workspace, part["sample_id"].to_list())
-    rows = tuple(_row(row, contexts, len(columns)) for row in part.iter_rows(named=True))
-    return Reading(shared, differing, page, pages, rows)
+    texts = _texts(first, part["sample_id"].to_list())
+    return Reading(
+        shared, differing, page, pages, tuple(_row(row, texts, columns) for row in part.iter_rows(named=True))
+    )
 
 
-def _row(row: Mapping[str, Any], contexts: Mapping[str, tuple[tuple[str, str], ...]], count: int) -> ReadingRow:
-    texts = [row[f"{place}"][:_LONGEST] for place in range(count)]
-    cells = [Cell(texts[0], ())]
-    cells += [Cell(text, tuple(shown_pieces(word_diff(texts[0], text)))) for text in texts[1:]]
-    return ReadingRow(row["sample_id"], contexts.get(row["sample_id"], ()), tuple(cells))
+def _holding(joined: pl.DataFrame, columns: Sequence[Column], needle: str) -> list[bool]:
+    """Which rows have a text in the context, the response or a value."""
+    texts = _texts(columns[0], joined["sample_id"].to_list())
+    holding = []
+    for row in joined.iter_rows(named=True):
+        turns, response = texts.get(row["sample_id"], ((), ""))
+        values = (column.text(row[f"{place}"]) for place, column in enumerate(columns))
+        holding.append(needle in "\n".join((*(text for _, text in turns), response, *values)).casefold())
+    return holding
 
 
-def _contexts(workspace: Workspace, ids: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:
-    with error_context(f"read {workspace.samples}"):
+_Texts = Mapping[str, tuple[tuple[tuple[str, str], ...], str]]
+
+
+def _row(row: Mapping[str, Any], texts: _Texts, columns: Sequence[Column]) -> ReadingRow:
+    sample = row["sample_id"]
+    values = [row[f"{place}"] for place in range(len(columns))]
+    cells = tuple(column.cell(sample, value, values[0]) for column, value in zip(columns, values, strict=True))
+    return ReadingRow(sample, *texts.get(sample, ((), "")), cells)
+
+
+def _texts(column: Column, ids: Sequence[str]) -> _Texts:
+    """By sample the turns of its context, and its response where the column needs it."""
+    path = column.workspace.samples
+    with error_context(f"read {path}"):
         frame = (
-            pl.scan_parquet(workspace.samples, glob=False)
-            .select("sample_id", "context")
+            pl.scan_parquet(path, glob=False)
+            .select("sample_id", "context", "response")
             .filter(pl.col("sample_id").is_in(list(ids)))
             .unique("sample_id", keep="first")
             .collect()
         )
     return {
-        sample: tuple((turn["role"], turn["text"][:_LONGEST]) for turn in context)
-        for sample, context in frame.iter_rows()
+        sample: (
+            tuple((turn["role"], turn["text"][:_LONGEST]) for turn in context),
+            (response or "")[:_LONGEST] if column.shows_response else "",
+        )
+        for sample, context, response in frame.iter_rows()
     }
 
 
 def choose(
     by_key: Mapping[str, Responder], requested: Sequence[str], names: Sequence[str], most: int
 ) -> list[Responder]:
-    """The columns that are asked for; by default those of the runs `names`, in turn. Raises `UserError`."""
-    for key in requested:
-        if key not in by_key:
-            raise UserError(f"there are no responses of {key[:80]!r} here: choose among {', '.join(by_key) or 'none'}")
-    keys = list(dict.fromkeys(requested)) or [key for key, one in by_key.items() if one.run in names]
+    """The columns that are asked for; by default those of the runs `names`, in turn."""
+    keys = list(requested) or [key for key, one in by_key.items() if one.run in names]
     return [by_key[key] for key in keys[:most]]

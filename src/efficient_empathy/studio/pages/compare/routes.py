@@ -19,6 +19,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.prompts.compare.comparison import diff_prompts, shown_pieces
 from efficient_empathy.scoring.rubric import Rubric, prompt_text
 from efficient_empathy.studio.pages.compare.facts import facts, stages
+from efficient_empathy.studio.pages.compare.judged import judge_columns
 from efficient_empathy.studio.pages.compare.marks import MarkBody, add_mark, read_marks, tally
 from efficient_empathy.studio.pages.compare.models import (
     FigureRow,
@@ -28,7 +29,7 @@ from efficient_empathy.studio.pages.compare.models import (
     models_of,
     shared_answers,
 )
-from efficient_empathy.studio.pages.compare.reading import choose, read, responders
+from efficient_empathy.studio.pages.compare.reading import Column, choose, read, responders
 from efficient_empathy.studio.pages.compare.scores import agreement, read_scores, rubric_facts, rubrics_of
 from efficient_empathy.studio.pages.compare.verdicts import by_chance, verdict
 from efficient_empathy.studio.server.address import Address
@@ -39,7 +40,7 @@ from efficient_empathy.studio.server.results import Hashes, Result, Results, Tel
 MOST = 4
 """Columns."""
 LETTERS = "ABCD"
-KINDS = {"runs": "Runs", "rubrics": "Rubrics", "models": "Models", "responses": "Responses"}
+KINDS = {"runs": "Runs", "judges": "Judges", "rubrics": "Rubrics", "models": "Models", "responses": "Responses"}
 FIGURES = {
     "exact": ("the same score", "share"),
     "within_one": ("within one", "share"),
@@ -115,6 +116,8 @@ def _page(studio: Studio, agreements: Agreements, request: Request) -> Response:
         context = _runs(studio, agreements, request, names, again=again)
     elif what == "responses":
         context = _responses(studio, request, query, names, everything=everything)
+    elif what == "judges":
+        context = _judges(studio, request, query, names, everything=everything)
     else:
         context = {"rubrics": _rubrics, "models": _models}[what](studio, query, names)
     return studio.render(
@@ -144,6 +147,7 @@ def _runs(studio: Studio, agreements: Agreements, request: Request, names: list[
         "choices": [(name, name) for name in studio.runs],
         "sections": [stages(sections), *sections],
         "result": result,
+        "reading_address": next(address for kind, _, address in _kinds(names) if kind == "judges"),
         "retry": "/compare?" + urlencode([*request.query_params.multi_items(), ("again", "1")]),
         "figures": FIGURES,
         "verdict": verdict,
@@ -244,12 +248,33 @@ def _responses(
 ) -> dict[str, Any]:
     by_key = responders((name, studio.runs.workspace(name)) for name in studio.runs)
     columns = choose(by_key, query.some_of("model", by_key), names, MOST)
-    several_runs = len({one.run for one in columns}) > 1
+    return {
+        "columns": [one.key for one in columns],
+        "choices": [(key, f"{one.name} · {one.run}") for key, one in by_key.items()],
+        "kept_names": names,
+        **_table(columns, request, query, everything=everything),
+    }
+
+
+def _judges(studio: Studio, request: Request, query: Address, names: list[str], *, everything: bool) -> dict[str, Any]:
+    columns, faults = judge_columns([(name, studio.runs.workspace(name)) for name in names])
+    return {
+        "columns": names,
+        "choices": [(name, name) for name in studio.runs],
+        "kept_names": names,
+        "faults": faults,
+        **_table(columns, request, query, everything=everything),
+    }
+
+
+def _table(columns: Sequence[Column], request: Request, query: Address, *, everything: bool) -> dict[str, Any]:
+    """What the table to read is drawn from."""
     page, find, reading = query.text("page"), query.text("find")[:200], None
     if columns:
         number = int(page) if page.isascii() and page.isdecimal() and len(page) < 9 else 1
         reading = read(columns, number, everything=everything, find=find)
         query.number("page", 1, 1, reading.pages, whole=True)
+    several_runs = len({one.run for one in columns}) > 1
     marks = {one.run: read_marks(one.workspace) for one in columns}
 
     def address(page: int) -> str:
@@ -257,11 +282,8 @@ def _responses(
         return "/compare?" + urlencode([*rest, ("page", page)])
 
     return {
-        "columns": [one.key for one in columns],
-        "responders": columns,
-        "titles": [f"{one.name} · {one.run}" if several_runs else one.name for one in columns],
-        "choices": [(key, f"{one.name} · {one.run}") for key, one in by_key.items()],
-        "kept_names": names,
+        "readers": columns,
+        "titles": [f"{one.title} · {one.run}" if several_runs else one.title for one in columns],
         "sections": [],
         "reading": reading,
         "marks": {run: {f"{sample}\n{name}": mark for (sample, name), mark in of.items()} for run, of in marks.items()},
