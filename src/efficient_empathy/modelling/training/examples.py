@@ -178,6 +178,28 @@ def held_out_rows(frame: pl.DataFrame, settings: TrainingSettings) -> dict[str, 
     return {name: rows.filter(subset=name) for name in subsets_of(rows)} | {ALL: rows}
 
 
+def training_rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:
+    """What an expert is trained on, of a frame of `assign_parts`. Raises `UserError` when that is too little."""
+    rows = choose_part(frame, subset, "fit", size=size, seed=settings.seed)
+    if settings.max_samples is not None and len(rows) > settings.max_samples:
+        rows = choose(rows, ALL, size=settings.max_samples, seed=settings.seed)
+    if len(rows) >= settings.batch_size:
+        return rows
+    counts = frame.group_by("part").agg(pl.len(), (pl.col("subset") == subset).sum().alias("own")).rows_by_key("part")
+    parts = ", ".join(f"{own:,} of {n:,} in the part {part}" for part, ((n, own),) in sorted(counts.items()))
+    raise UserError(
+        f"the subset {subset} has {len(rows):,} samples to train on, too few for batches of {settings.batch_size} "
+        f"(it has {parts}): select with other thresholds, or lower --batch-size"
+    )
+
+
+def size_of(table: RunTable, frame: pl.DataFrame, subset: str, size: int | None) -> int | None:
+    """How many samples of a subset are taken; of `random` as many as the policy's first subset has, by default."""
+    if subset == RANDOM and size is None:
+        return len(choose_part(frame, selected_subsets(table)[0], "fit"))
+    return size
+
+
 Messages = list[dict[str, str]]
 
 

@@ -10,8 +10,6 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import polars as pl
-
 from efficient_empathy.foundation.console import Console
 from efficient_empathy.foundation.errors import UserError, error_context, missing_extra, shell
 from efficient_empathy.foundation.guard import Bounds, needs_of
@@ -27,11 +25,10 @@ from efficient_empathy.modelling.training.advice import advice
 from efficient_empathy.modelling.training.card import card
 from efficient_empathy.modelling.training.examples import (
     assign_parts,
-    choose,
-    choose_part,
     conversational,
     held_out_rows,
-    selected_subsets,
+    size_of,
+    training_rows,
 )
 from efficient_empathy.modelling.training.machines import (
     Crew,
@@ -43,7 +40,6 @@ from efficient_empathy.modelling.training.machines import (
 )
 from efficient_empathy.modelling.training.record import (
     ALL,
-    RANDOM,
     TRAINING,
     Origin,
     TemplateRecord,
@@ -147,9 +143,8 @@ def _train(
     _remember(workspace, settings, base)
     table = RunTable(workspace)
     frame = assign_parts(table, settings)
-    if subset == RANDOM and size is None:
-        size = len(choose_part(frame, selected_subsets(table)[0], "fit"))
-    rows = _rows(frame, subset, settings, size)
+    size = size_of(table, frame, subset, size)
+    rows = training_rows(frame, subset, settings, size)
     held_out = held_out_rows(frame, settings)
     data = _hash([*rows["sample_id"], "", *held_out[ALL]["sample_id"]])
     parameters = {**settings.model_dump(mode="json", exclude=_NO_MATTER), "subset": subset, "size": size}
@@ -230,21 +225,6 @@ def _earlier(folder: Path) -> TrainingRecord | None:
 def _stage_record(record: TrainingRecord, sources: dict[str, str]) -> TrainRecord:
     fields = {name: getattr(record, name) for name in TrainRecord.model_fields if hasattr(record, name)}
     return TrainRecord(**fields, inputs=sources)
-
-
-def _rows(frame: pl.DataFrame, subset: str, settings: TrainingSettings, size: int | None) -> pl.DataFrame:
-    """What the expert is trained on. Raises `UserError` when that is too little."""
-    rows = choose_part(frame, subset, "fit", size=size, seed=settings.seed)
-    if settings.max_samples is not None and len(rows) > settings.max_samples:
-        rows = choose(rows, "all", size=settings.max_samples, seed=settings.seed)
-    if len(rows) >= settings.batch_size:
-        return rows
-    counts = frame.group_by("part").agg(pl.len(), (pl.col("subset") == subset).sum().alias("own")).rows_by_key("part")
-    parts = ", ".join(f"{own:,} of {n:,} in the part {part}" for part, ((n, own),) in sorted(counts.items()))
-    raise UserError(
-        f"the subset {subset} has {len(rows):,} samples to train on, too few for batches of {settings.batch_size} "
-        f"(it has {parts}): select with other thresholds, or lower --batch-size"
-    )
 
 
 def _works(folder: Path) -> list[Path]:

@@ -23,6 +23,12 @@ def read_body(kind: type[Read], content: bytes) -> Read:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:80] or "it is no JSON of ours"
-        raise UserError(f"the studio cannot take that request: {place}: {first['msg'].lower()[:200]}") from error
+        place, message = first_fault(error)
+        where = ".".join(map(str, place))[:80] or "it is no JSON of ours"
+        raise UserError(f"the studio cannot take that request: {where}: {message.lower()[:200]}") from error
+
+
+def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """Where the first field lies that is wrong, and what is wrong with it."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return first["loc"], first["msg"]

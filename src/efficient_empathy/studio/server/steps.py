@@ -12,8 +12,12 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, RootModel
 
+from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.foundation.settings import load
+from efficient_empathy.modelling.training.examples import assign_parts, size_of, training_rows
+from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.jobs import flags
 from efficient_empathy.studio.server.selections import OWN, choice_of
@@ -64,6 +68,19 @@ class TrainStep(Body):
             "--subset": self.subset, "--base": self.base, "--epochs": self.epochs,
             "--learning-rate": self.learning_rate, "--batch-size": self.batch_size, "--max-samples": self.max_samples,
         })  # fmt: skip
+
+    def refusal(self, table: RunTable) -> str:
+        """Why training would not begin, in the words of the form; empty where nothing speaks against it."""
+        wanted = {"batch_size": self.batch_size, "max_samples": self.max_samples, "epochs": self.epochs,
+                  "learning_rate": self.learning_rate}  # fmt: skip
+        given = {name: (f"--{name.replace('_', '-')}", value) for name, value in wanted.items() if value is not None}
+        try:
+            settings = load(TrainingSettings, None, "the training", flags=given)
+            frame = assign_parts(table, settings)
+            training_rows(frame, self.subset, settings, size_of(table, frame, self.subset, None))
+        except UserError as error:
+            return f"{error}".replace("--batch-size", "“Samples a batch”")
+        return ""
 
 
 class MixStep(Body):
@@ -117,6 +134,10 @@ class StepBody(RootModel[Annotated[
     SelectStep | TrainStep | MixStep | GenerateStep | EvaluateStep | PlainStep, Field(discriminator="step")
 ]]):  # fmt: skip
     """What starts a step."""
+
+    def refusal(self, table: RunTable) -> str:
+        """What is known already to stand in the step's way; empty where nothing is."""
+        return self.root.refusal(table) if isinstance(self.root, TrainStep) else ""
 
     def command(self, table: RunTable, run: str, folder: Path) -> list[str]:
         """The words of the command for a run's folder as a user would type it; `folder` is for files that it needs."""

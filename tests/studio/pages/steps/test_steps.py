@@ -59,6 +59,30 @@ def test_a_step_is_the_command_that_its_form_says_and_nothing_that_a_value_says(
         assert ask(served, "/api/steps/start?run=mine", "POST", body=b'{"step": "report"}')[0] == 403
 
 
+def test_a_training_that_would_be_refused_is_refused_at_the_form(tmp_path, browser) -> None:
+    run = selected_run(tmp_path / "mine", dialogues=6)
+    with serving([run.root], tmp_path) as served, visit_url(browser, f"{served.url}/steps?run=mine") as visit:
+        page = visit.page
+        form = page.locator("form[data-step=train]")
+        said = form.locator("[data-failure]")
+        form.locator("[data-failure]", has_text="too few for batches of 16").wait_for()
+        assert said.inner_text().endswith("select with other thresholds, or lower “Samples a batch”.")
+        form.get_by_label("Samples a batch").fill("2")
+        form.get_by_label("Samples a batch").blur()
+        form.locator("[data-command]", has_text="--batch-size=2").wait_for(state="attached")
+        assert said.inner_text() == ""
+        form.get_by_label("Subset").select_option("random")
+        form.locator("[data-command]", has_text="--subset=random").wait_for(state="attached")
+        assert said.inner_text() == ""
+        form.get_by_label("Samples at most").fill("1")
+        form.get_by_label("Samples at most").blur()
+        form.locator("[data-failure]", has_text="random has 1 samples to train on").wait_for()
+        assert visit.console == []
+        form.get_by_role("button", name="Train").click()
+        page.locator("#problem", has_text="random has 1 samples to train on").wait_for()
+        assert ask(served, "/api/steps/jobs?run=mine")[2] == '{"jobs":[]}'
+
+
 def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browser) -> None:
     pytest.importorskip("trl", reason='needs the extra "train"')
     run = selected_run(tmp_path / "mine", dialogues=24)

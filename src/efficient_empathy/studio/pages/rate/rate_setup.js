@@ -93,13 +93,15 @@ function checked() {
   return setup;
 }
 
-/** What raters would get. Before a rater is named it is drawn for one. */
+/** What raters would get; throws what is missing for that. Before a rater is named it is drawn for one. */
 async function drawn() {
   const setup = checked();
   asking?.abort();
   asking = new AbortController();
   const named = setup.raters.length ? {} : { raters: ["rater"], overlap: null };
-  return api("/api/rate/preview", { body: { ...setup, ...named, name: setup.name || "study" }, signal: asking.signal, quiet: true });
+  const answer = await api("/api/rate/preview", { body: { ...setup, ...named, name: setup.name || "study" }, signal: asking.signal, quiet: true });
+  if (answer.missing) throw new Error(answer.missing);
+  return answer;
 }
 
 const span = ([low, high], decimals = 0) => {

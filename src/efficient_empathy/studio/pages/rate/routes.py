@@ -28,6 +28,7 @@ from efficient_empathy.evaluation.ratings.stage import delete_study
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.chat.turns import waiting
+from efficient_empathy.studio.pages.rate.lacking import read_setup
 from efficient_empathy.studio.pages.rate.results import Format, export, finish, live, results_of
 from efficient_empathy.studio.pages.rate.shown import shown_results
 from efficient_empathy.studio.pages.rate.store import Rater, Rating, RatingStore, Stores, Study
@@ -157,9 +158,18 @@ class Owner:
             store.give_link(rater, self._studio.links.issue(workspace.root, rater.name, days=setup.days).id)
         return {"study": study}
 
-    def preview(self, request: Request, setup: Setup) -> dict[str, Any]:
-        """What raters would get of a set-up, drawn and not kept: how much it is, instructions, a task of each kind."""
-        drawing = draw(self._studio.run(request), setup)
+    def preview(self, request: Request, content: bytes) -> dict[str, Any]:
+        """What raters would get of a set-up, drawn and not kept: how much it is, instructions, a task of each kind.
+
+        Of a form that is half filled in what is `missing`, a sentence.
+        """
+        workspace, setup = self._studio.run(request), read_setup(content)
+        if isinstance(setup, str):
+            return {"missing": setup}
+        try:
+            drawing = draw(workspace, setup)
+        except UserError as error:
+            return {"missing": f"{error}"}
         asked = drawing.key.questionnaire
         counts = [len(tasks) for tasks in drawing.tasks.values()]
         minutes = [reading_minutes(tasks, asked) for tasks in drawing.tasks.values()]
@@ -314,7 +324,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         Route("/rate", page),
         Route("/api/rate/studies", _get(mine(owner.overview))),
         Route("/api/rate/studies", _post(mine(owner.set_up), Setup), methods=["POST"]),
-        Route("/api/rate/preview", _post(mine(owner.preview), Setup), methods=["POST"]),
+        Route("/api/rate/preview", _post(mine(owner.preview), None), methods=["POST"]),
         Route("/api/rate/questionnaires", _get(mine(owner.questionnaires))),
         Route("/api/rate/import", _post(mine(owner.import_questionnaire), QuestionnaireText), methods=["POST"]),
         Route("/api/rate/yaml", _post(mine(owner.export_questionnaire), Questionnaire), methods=["POST"]),
@@ -349,9 +359,12 @@ def _get(handle: Callable[[Request], Any]) -> Callable[[Request], Response]:
     return endpoint
 
 
-def _post(handle: Callable[..., Any], model: type[BaseModel]) -> Callable[[Request], Any]:
+def _post(handle: Callable[..., Any], model: type[BaseModel] | None) -> Callable[[Request], Any]:
+    """`handle` with a request's body as `model`, or with its bytes where that is None."""
+
     async def endpoint(request: Request) -> Response:
-        body = read_body(model, await request.body())
+        content = await request.body()
+        body = content if model is None else read_body(model, content)
         return JSONResponse(await run_in_threadpool(handle, request, body))
 
     return endpoint

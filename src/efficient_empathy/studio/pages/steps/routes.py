@@ -46,8 +46,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     async def command(request: Request) -> Response:
         body = read_body(StepBody, await request.body())
-        words = await run_in_threadpool(_words, studio, studio.run(request), body)
-        return JSONResponse({"command": command_line(words)})
+        return JSONResponse(await run_in_threadpool(_command, studio, studio.run(request), body))
 
     async def start(request: Request) -> Response:
         body = read_body(StepBody, await request.body())
@@ -70,7 +69,15 @@ def _words(studio: Studio, workspace: Workspace, body: StepBody) -> list[str]:
     return body.command(table, shown_path(workspace.root), studio.data_folder / "policies" / workspace.root.name)
 
 
+def _command(studio: Studio, workspace: Workspace, body: StepBody) -> dict[str, str]:
+    """The command, and what is known already to stand in its way."""
+    refusal = body.refusal(studio.tables.of(workspace))
+    return {"command": command_line(_words(studio, workspace, body)), "refusal": refusal}
+
+
 def _start(studio: Studio, workspace: Workspace, body: StepBody) -> dict[str, Any]:
+    if refusal := body.refusal(studio.tables.of(workspace)):
+        raise UserError(refusal)
     return studio.jobs.start(workspace.root, _words(studio, workspace, body)).model_dump(mode="json")
 
 

@@ -19,8 +19,9 @@ function body(form) {
 async function showCommand(form) {
   const failure = form.querySelector("[data-failure]");
   try {
-    form.querySelector("[data-command]").textContent = await commandOf(body(form));
-    failure.textContent = "";
+    const { command, refusal } = await commandOf(body(form));
+    form.querySelector("[data-command]").textContent = command;
+    failure.textContent = refusal && `It cannot begin so: ${refusal}.`;
   } catch (error) {
     failure.textContent = error.message;
   }

@@ -13,7 +13,8 @@ export const loadJobs = async ({ page = "steps", ...options } = {}) => (await ap
 
 export const startJob = (body) => api("/api/steps/start", { body });
 
-export const commandOf = async (body) => (await api("/api/steps/command", { body, quiet: true })).command;
+/** The `command` of a step, and the `refusal` that it would end with, empty where none is known. */
+export const commandOf = (body) => api("/api/steps/command", { body, quiet: true });
 
 /** The job of that id once it has ended. */
 export async function ended(id) {
