@@ -102,7 +102,7 @@ def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browse
         page.get_by_role("button", name="Mix").click()
         page.get_by_text("The mixture is there.").wait_for()
         page.get_by_role("button", name="Output of mix").click()
-        assert "average" in page.locator("#log-text").inner_text()
+        page.locator("#log-text", has_text="average").wait_for()
         page.get_by_role("button", name="Close").click()
         text_of(page)
         assert axe(page) == []
