@@ -22,6 +22,9 @@ Table = npt.NDArray[Any]
 _STEP = 2.0**20
 _CHUNK = 1 << 22
 """Numbers held at once while the axes are summed over one after the other."""
+_PRODUCT = 1 << 16
+"""Products of one multiplication of matrices: fewer than BLAS shares out among threads, which on a busy machine wait
+for each other, and a piece stays in the cache."""
 
 
 def subset_masses(
@@ -50,10 +53,11 @@ def _masses(
 ) -> npt.NDArray[np.float32]:
     plain = [np.rint(np.asarray(table, dtype=np.float64) * _STEP) for table in tables]
     totals = [table.sum(axis=1) for table in plain]
-    probabilities = [table @ member for table, member in zip(plain, members, strict=True)]
+    probabilities = [_times(table, member) for table, member in zip(plain, members, strict=True)]
     mass = _mass_on(cells, probabilities, totals)
     if c.any():
-        kernels = [np.rint(table * _centre(table)) @ member for table, member in zip(plain, members, strict=True)]
+        moments = (np.rint(table * _centre(table)) for table in plain)
+        kernels = [_times(table, member) for table, member in zip(moments, members, strict=True)]
         for pair, number in zip(combinations(range(len(tables)), 2), c.T, strict=True):
             factors = [kernels[axis] if axis in pair else probabilities[axis] for axis in range(len(tables))]
             mass = mass + number[:, None] * _mass_on(cells, factors, totals)
@@ -69,13 +73,25 @@ def _mass_on(cells: npt.NDArray[Any], factors: Sequence[Table], totals: Sequence
     In units of the first and the last axis's total: those of the axes between are divided out at once.
     """
     by_level = np.moveaxis(cells, 1, 0)
-    rest: npt.NDArray[np.float64] = factors[0] @ by_level.reshape(len(by_level), -1)
+    rest = _times(factors[0], by_level.reshape(len(by_level), -1))
     rest = rest.reshape(len(rest), *by_level.shape[1:])
     for axis, factor in enumerate(factors[1:], 1):
         rest = np.einsum("nkj...,nj->nk...", rest, factor)
         if axis < len(factors) - 1:
             rest = np.rint(rest / totals[axis].reshape(-1, *[1] * (rest.ndim - 1)))
     return rest
+
+
+def _times(table: Table, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`table @ matrix`, piece by piece: the same numbers, since every sum here is exact."""
+    rows = max(1, _PRODUCT // matrix.size)
+    if len(table) <= rows:
+        product: npt.NDArray[np.float64] = table @ matrix
+        return product
+    product = np.empty((len(table), matrix.shape[1]))
+    for at in range(0, len(table), rows):
+        np.matmul(table[at : at + rows], matrix, out=product[at : at + rows])
+    return product
 
 
 def _merge_levels(cells: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.float64]]]:

@@ -11,6 +11,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 
 from efficient_empathy.foundation.run.facts import FACTS
@@ -59,6 +60,8 @@ _SLIPS = (
     (r"\bis\b", "=="),
     (r"(?<![<>=!])=(?!=)", "=="),
 )
+_REMEMBERED = 4096
+"""Conditions at other thresholds: each step of a slider, and each pair of a sweep, asks for a few dozen anew."""
 _SHAPE = (
     "a condition compares axes, facts, thresholds, numbers and text, for example "
     "rationality > 5 and category in [sad, lonely]"
@@ -71,6 +74,13 @@ class ConditionError(ValueError):
 
 def parse_condition(text: str, thresholds: Mapping[str, float]) -> Tree:
     """The condition that the text says. Raises `ConditionError`."""
+    values = tuple(thresholds.items())
+    return _parse(text, values, tuple(type(value) for _, value in values))
+
+
+@lru_cache(_REMEMBERED)
+def _parse(text: str, values: tuple[tuple[str, float], ...], kinds: tuple[type, ...]) -> Tree:
+    """`kinds` tells 5 and 5.0 apart, which are shown differently."""
     if len(text) > LONGEST:
         raise ConditionError(f"it is {len(text):,} characters long: {LONGEST:,} are allowed")
     if not text.strip():
@@ -84,7 +94,7 @@ def parse_condition(text: str, thresholds: Mapping[str, float]) -> Tree:
         raise ConditionError(_syntax(text, error)) from None
     except (RecursionError, MemoryError):
         raise ConditionError(_TOO_DEEP) from None
-    return _Reader(line, thresholds).tree(root, 0)
+    return _Reader(line, dict(values)).tree(root, 0)
 
 
 def closest(name: str, names: Iterable[str]) -> str:

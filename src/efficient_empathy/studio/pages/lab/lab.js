@@ -10,7 +10,7 @@ import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./la
 import { ScoreMap } from "./score-map.js";
 
 const at = (id) => document.getElementById(id);
-const RESTING = 30; // milliseconds without a step before the studio is asked for the selection
+const RESTING = 16; // milliseconds without a step before the studio is asked for the selection
 const SETTLED = 250;
 const KINDS = {
   counted: "",
@@ -19,6 +19,13 @@ const KINDS = {
   probable: "Two judges shared the work, and select puts each sample in its most probable subset. The map shows each sample at its nearest whole score, so a cell can hold samples of several subsets.",
   ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
+
+/** The sections that the window shows. What it does not show waits for the selection, so that a step takes no longer than a frame. */
+const inSight = new Set();
+const watch = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) inSight[isIntersecting ? "add" : "delete"](target.id);
+  if (present && !current()) redraw();
+});
 
 const state = { choice: null, category: null, half: false, pin: null, sort: "samples", up: null, right: null };
 let offered, present, before, map, axes, curves, sizes, stack, categories, drawing, loading, pending = null;
@@ -156,6 +163,9 @@ function counts() {
   return { codes, selected: codes, about: !present.countable };
 }
 
+/** Whether to draw a section at this moment: one that nobody sees is drawn when the selection is there. */
+const isDue = (id, selected) => selected === null || inSight.has(id);
+
 function draw() {
   const { choice, category } = state;
   if (!fits()) {
@@ -169,19 +179,23 @@ function draw() {
     const was = before && counted(names(before), before.sizes(null, category), before.otherwise);
     stack.draw(subsets(), subsets().map(({ name }) => now.by[name]), samples.scored);
     sizes.draw(subsets(), now, was, samples, about);
-    const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(null) };
-    categories.draw({ subsets: subsets(), otherwise: present.otherwise, counts: present.byCategory(selected) }, past, present.scored, category, about);
+    if (isDue("categories", selected)) drawCategories(selected, about);
   }
   drawAbout(selected, about);
   at("working").hidden = !about;
   for (const id of ["sizes", "categories"]) at(id).setAttribute("aria-busy", about || selected !== null);
   drawMap();
   drawThresholds();
-  drawCurves();
+  if (isDue("curves", selected)) drawCurves();
   drawFlips();
   at("command").textContent = command(offered.command, policy(), choice, offered);
   at("back").disabled = same(baseline(), choice);
   at("baseline-key")?.classList.toggle("absent", !before || same(before.choice, choice));
+}
+
+function drawCategories(selected, about) {
+  const past = before && { subsets: names(before), otherwise: before.otherwise, counts: before.byCategory(null) };
+  categories.draw({ subsets: subsets(), otherwise: present.otherwise, counts: present.byCategory(selected) }, past, present.scored, state.category, about);
 }
 
 /** What the rule does, in a sentence, as far as it is known. */
@@ -452,6 +466,7 @@ async function begin() {
   categories = new CategoryTable(at("categories"), chooseCategory);
   drawFrame();
   listen();
+  for (const id of ["categories", "curves"]) watch.observe(at(id));
   await Promise.all([complete(present), loadBaseline()]);
   draw();
   if (categories.values) categories.sort(state.sort);
