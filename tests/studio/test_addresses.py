@@ -69,6 +69,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     select(run)
     analytics(run)
     with serving([run.root, other.root], Path(folder)) as studio:
+        while '"ended":false' in ask(studio, "/api/analytics/numbers?run=run")[2]:
+            pass
         yield studio
 
 
@@ -76,7 +78,7 @@ def notes(served: Served, path: str) -> list[str]:
     status, _, text = ask(served, path)
     assert status == 200, path
     before = text.split('<main id="main"')[1].split("<h1>")[0]
-    return [html.unescape(note) for note in re.findall(r'<p class="notice">(.*?)</p>', before)]
+    return [html.unescape(note) for note in re.findall(r'<p class="notice" data-address-note>(.*?)</p>', before)]
 
 
 @pytest.mark.parametrize("page", WRONG)
@@ -92,11 +94,11 @@ def test_a_wrong_value_is_passed_over_and_said(served: Served, page: str) -> Non
 
 def test_what_there_is_instead_is_named(served: Served) -> None:
     (note,) = notes(served, "/service?run=run&hours=7")
-    assert note == "The address asks for hours '7', which there is not: it takes 1, 6, 24 or 48; the page shows 1."
+    assert note == "The address has hours=7, which there is not: it can be 1, 6, 24 or 48. The page shows 1."
     (note,) = notes(served, "/chat?run=run&max_tokens=5000")
-    assert note.endswith("it takes a whole number from 1 to 1,024; the page shows 1,024.")
+    assert note.endswith("it can be a whole number from 1 to 1,024. The page shows 1,024.")
     (note,) = notes(served, "/samples?run=run&category=nothing")
-    assert re.search(r"it takes (\w+, ){5}\w+ and \d+ more\.$", note)
+    assert re.search(r"it can be (\w+, ){5}\w+ and \d+ more\.$", note)
 
 
 def test_a_value_that_there_is_is_not_spoken_of(served: Served) -> None:

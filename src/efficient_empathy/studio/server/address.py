@@ -49,7 +49,7 @@ class Address:
 
     def some_of(self, name: str, values: Iterable[str], *, last: bool = False, shown: str = "") -> list[str]:
         """The values of `name` that are among `values`, each once; with `last` only the last that the address has."""
-        possible = list(values)
+        possible = list(dict.fromkeys(values))
         asked = [value for value in dict.fromkeys(self._query.getlist(name)) if value]
         asked = asked[-1:] if last else asked
         for value in asked:
@@ -79,9 +79,9 @@ class Address:
         return self.one_of(name, ("1",)) == "1"
 
     def _miss(self, name: str, value: str, possible: str, shown: str) -> None:
-        end = f"; the page shows {clip(shown, _CLIP)}." if shown else "."
-        why = f"it takes {possible}" if possible else "there is none here"
-        self.notes.append(f"The address asks for {name} {clip(value, _CLIP)!r}, which there is not: {why}{end}")
+        instead = f" The page shows {clip(shown, _CLIP)}." if shown else ""
+        can_be = f"it can be {possible}" if possible else "here is none"
+        self.notes.append(f"The address has {name}={clip(value, _CLIP)}, which there is not: {can_be}.{instead}")
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -120,6 +120,11 @@ def test_a_copy_is_tested_beside_the_original_compared_and_adopted(tmp_path, bro
             status, _, answer = ask(served, "/api/prompts/test", "POST", body=body)
             assert status == 400, wrong
             assert why in answer, answer
+        (tmp_path / "runs" / "prompt-tests" / "may-mine" / "results" / "0009-cut.json").write_text(
+            '{"version": 1, "jud'
+        )
+        status, _, text = ask(served, "/prompts")
+        assert (status, text.count("<tbody>")) == (200, 2), "a file that is cut is left out"
     lower.unlink()
     assert adopted(tmp_path / "runs") == "empathy", "what is gone is not offered"
     for path in tmp_path.rglob("*"):

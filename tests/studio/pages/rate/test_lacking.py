@@ -19,8 +19,8 @@ RATING = {"name": "warmth", "text": "How warm is it?"}
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"samples": 0}, "Samples at most: Input should be greater than or equal to 1."),
-        ({"days": None}, "The days that links work: Input should be a valid number."),
+        ({"samples": 0}, "Samples at most: it must be greater than or equal to 1."),
+        ({"days": None}, "The days that links work: it must be a valid number."),
         ({"questionnaire": {}}, "What raters are asked: it asks nothing: give ratings, comparisons or both."),
         ({"questionnaire": {"ratings": [RATING, {**RATING, "name": "2"}]}}, "Rating 2, its short name: it cannot be"),
         ({"questionnaire": {"comparisons": [{"name": "kinder", "text": ""}]}}, "Comparison 1, its words: "),

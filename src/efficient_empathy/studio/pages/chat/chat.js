@@ -178,7 +178,7 @@ function draw(turn, reply) {
   const line = h("div", { class: "text", ...(spans ? { role: "group", "aria-label": "The reply by token: arrow keys show the experts' shares" } : {}) },
     spans ?? (state === "speaking" ? reply.tokens.map((token) => (token.gates ? tokenSpan(token) : token.text)) : reply.text || (waiting ? h("span", { class: "waiting" }, waiting) : "")));
   const parts = [h("header", {}, h("h2", {}, label(reply.model)), goesOn(turn, reply))];
-  if (state === "failed" && reply.partial) parts.push(h("div", { class: "text quiet" }, reply.partial), h("p", { class: "failed" }, `It broke off here, and does not go on: ${reply.message}`));
+  if (state === "failed" && reply.partial) parts.push(h("div", { class: "text quiet" }, reply.partial), h("p", { class: "failed" }, "It broke off here; the conversation goes on without it."), h("p", { class: "quiet small" }, capitalise(reply.message)));
   else if (state === "failed") parts.push(h("p", { class: "failed" }, `No reply: ${reply.message}`));
   else parts.push(line);
   if (state === "done") parts.push(h("p", { class: "facts-line quiet small" }, factsLine(reply)));

@@ -224,7 +224,7 @@ async def _guarded_call(call: Any, tell: Tell) -> None:
     try:
         await call
     except CallFailed as failure:
-        tell("failed", {"message": f"the endpoint does not answer: {failure.reason}"})
+        tell("failed", {"message": f"the endpoint gave no answer: {failure.reason}"})
     except UserError as error:
         tell("failed", {"message": str(error)})
     except Exception as error:

@@ -47,4 +47,5 @@ def _lacking(error: ValidationError) -> str:
             where = FIELDS.get(str(field), str(field))
         case _:
             where = "The form"
-    return f"{where}: {message.removeprefix('Value error, ')[:200]}."
+    words = message.removeprefix("Value error, ").replace("Input should be ", "it must be ").replace("should", "must")
+    return f"{where}: {words[:200]}."

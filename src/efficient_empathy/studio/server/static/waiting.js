@@ -34,6 +34,8 @@ export async function waitFor(id, done = () => {}) {
   const successor = page.getElementById(id);
   if (!successor) return location.reload();
   place.replaceWith(document.adoptNode(successor));
+  for (const note of document.querySelectorAll("[data-address-note]")) note.remove();
+  document.getElementById("problem").after(...page.querySelectorAll("[data-address-note]")); // it knows more of what there is
   announce("The figures are there.");
   done();
 }
