@@ -42,6 +42,7 @@ WRONG = {
     "synthetic": ("fate=nothing", "generator=nobody", "page=0", "page=99", "page=x", "page=1.5"),
     "chat": ("model=nobody", "temperature=9", "temperature=hot", "max_tokens=5000", "max_tokens=x", "history=none"),
     "service": ("hours=7", "hours=x"),
+    "prompts": ("golden=run/none",),
 }  # fmt: skip
 """By page the values; the name that a note is about comes first."""
 REFUSED = (

@@ -66,7 +66,7 @@ def test_one_job_at_a_time_works_on_a_run_and_a_second_stop_kills_it(tmp_path) -
     jobs = Jobs(tmp_path / "state")
     deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     job = jobs.start(tmp_path, [deaf])
-    with pytest.raises(UserError, match="is at work on this run: wait for its end, or stop it first"):
+    with pytest.raises(UserError, match="is at work already: wait for its end, or stop it first"):
         jobs.start(tmp_path, ["print(1)"])
     gate = threading.Event()
     while "deaf" not in jobs.output(tmp_path, job.id):

@@ -109,7 +109,7 @@ class Jobs:
         """
         with self._lock:
             if running := self.running(root):
-                raise UserError(f"{running.title} is at work on this run: wait for its end, or stop it first")
+                raise UserError(f"{running.title} is at work already: wait for its end, or stop it first")
             job_id = f"{time.time_ns():x}-{secrets.token_hex(3)}"
             place, where = self._folder / job_id, folder or Path.cwd()
             with error_context("start a job", "make room on the disk of the studio's own folder"):

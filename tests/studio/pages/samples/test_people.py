@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_all_that_pass_the_filters_are_corrected_kept_and_downloaded(
     page.keyboard.press("Enter")
     page.get_by_text("30 items in").wait_for()
     assert "prompts test" in page.locator("#with-all code").inner_text()
+    rubrics = page.get_by_role("link", name="test a rubric on the page Prompts").get_attribute("href")
     assert {item.sample.id for item in read_golden(run.root / "golden" / "sad ones").items} == {
         sample.id for sample in SAMPLES[::2]
     }
@@ -133,6 +135,8 @@ def test_all_that_pass_the_filters_are_corrected_kept_and_downloaded(
     page.set_viewport_size({"width": 390, "height": 844})
     assert axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    form = page.context.request.get(page.url.partition("/samples")[0] + rubrics).text()
+    assert re.search(r'<option value="[^"]+/sad ones"[^>]* selected>', form)
 
     select(run)
     sad = {sample.id for sample in SAMPLES[::2]}

@@ -83,7 +83,9 @@ at("compare-form")?.addEventListener("submit", (event) => begin("compare", { a: 
 const begun = jobList("prompts", at("jobs"), at("log"), (jobs, over) => {
   at("work").hidden = !jobs.length;
   for (const button of document.querySelectorAll("#test [type=submit]")) button.disabled = jobs.some(isAtWork);
-  if (over?.state === "done") location.reload();
+  if (over?.state !== "done") return;
+  location.hash = "tests";
+  location.reload();
 });
 reckon();
 document.body.dataset.ready = "prompts";

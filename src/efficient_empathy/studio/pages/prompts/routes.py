@@ -24,12 +24,15 @@ from efficient_empathy.studio.pages.prompts.rubrics import (
     rubrics_of_studio,
     save,
 )
-from efficient_empathy.studio.pages.prompts.testing import CompareBody, TestBody, Tester, golden_sets
+from efficient_empathy.studio.pages.prompts.testing import BUNDLED, CompareBody, TestBody, Tester, golden_sets
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.job_routes import job_routes
 
 B = TypeVar("B", bound=Body)
+KNOWN = ("golden",)
+"""What the page's address may have: the golden set that is chosen at first."""
 
 
 class RubricBody(Body):
@@ -97,7 +100,9 @@ def _page(studio: Studio, history: History, request: Request) -> Response:
     studio.runs.look()
     runs = _runs(studio)
     rubrics = rubrics_of_studio(studio.runs.folder, runs)
-    tests = history.tests()
+    tests, golden = history.tests(), golden_sets(runs)
+    query = Address(request.query_params, KNOWN)
+    chosen = query.one_of("golden", golden, BUNDLED)
 
     def difference(first: str, second: str) -> str:
         """The address of the word diff from one rubric to another."""
@@ -117,5 +122,5 @@ def _page(studio: Studio, history: History, request: Request) -> Response:
         known={one.rubric.hash for one in rubrics}, names=list(references(studio.runs.folder)),
         adopted=adopted(studio.runs.folder), tests=tests, sets=by_golden_set(tests),
         latest={test.record.rubric.hash: test for test in reversed(tests)}, comparisons=history.comparisons(),
-        golden=golden_sets(runs), folder=shown_path(own_folder(studio.runs.folder)), words=words,
+        golden=golden, chosen=chosen, query=query, folder=shown_path(own_folder(studio.runs.folder)), words=words,
     )  # fmt: skip

@@ -116,6 +116,7 @@ def _golden(studio: Studio, data: SampleData, request: Request, body: GoldenBody
         "people": result.people,
         "folder": shown_path(folder),
         "command": command,
+        "key": f"{studio.run_name(request)}/{body.name}",
     }
 
 

@@ -64,7 +64,7 @@ async function golden(name) {
   const answer = await api("/api/samples/golden", { query: page.query(), body: { name, expected: about.matching } }).catch(() => null);
   if (!answer) return;
   told = [`${format.plural(answer.items, "item")} in ${answer.folder}${answer.people ? `, ${format.count(answer.people)} with scores of people` : ""}. To test a judge on them: `,
-    h("code", {}, answer.command)];
+    h("code", {}, answer.command), ", or ", h("a", { href: `/prompts?${new URLSearchParams({ run: RUN, golden: answer.key })}#test` }, "test a rubric on the page Prompts"), "."];
   announce(`The golden set ${name} is made.`);
   showAll(about);
 }
