@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -49,12 +49,22 @@ class Material:
     """Samples that some model responded to and another did not, so that they are left out."""
 
 
-def material(samples: pl.DataFrame, responses: Mapping[str, pl.DataFrame], *, count: int | None, seed: int) -> Material:
+def material(
+    samples: pl.DataFrame,
+    responses: Mapping[str, pl.DataFrame],
+    *,
+    count: int | None,
+    seed: int,
+    only: Collection[str] | None = None,
+) -> Material:
     """At most `count` samples that every model responded to: by seeded hash, from as many dialogues as can be.
 
     `samples` has `sample_id`, `dialogue_id` and `context`; `responses` has of each model a frame of `sample_id` and
-    `response`, null where it failed. Raises `UserError` where no sample has a response of every model.
+    `response`, null where it failed. With `only`, of the samples with these ids. Raises `UserError` where no sample has
+    a response of every model.
     """
+    if only is not None:
+        samples = samples.filter(pl.col("sample_id").is_in(list(only)))
     answers = {
         name: frame.drop_nulls("response").unique("sample_id", keep="first") for name, frame in responses.items()
     }
@@ -65,7 +75,8 @@ def material(samples: pl.DataFrame, responses: Mapping[str, pl.DataFrame], *, co
         common = common.join(frame, on="sample_id", how="semi")
     if common.is_empty():
         raise UserError(
-            f"no sample has a response of every one of {', '.join(responses)}: generate them for the same samples"
+            f"no sample{'' if only is None else ' of these'} has a response of every one of {', '.join(responses)}: "
+            "generate them for the same samples"
         )
     hashed = common.with_columns(tie=pl.Series(tie_hash(common["sample_id"], seed), dtype=pl.UInt64))
     first = pl.col("tie").rank("ordinal").over("dialogue_id").alias("nth")
@@ -78,7 +89,9 @@ def material(samples: pl.DataFrame, responses: Mapping[str, pl.DataFrame], *, co
     return Material(rows, texts, len(common), any_model - len(common))
 
 
-def material_of_run(workspace: Workspace, models: Sequence[str], *, count: int | None, seed: int) -> Material:
+def material_of_run(
+    workspace: Workspace, models: Sequence[str], *, count: int | None, seed: int, only: Collection[str] | None = None
+) -> Material:
     """The `material` of a run's `generations/MODEL.parquet`; `reference` is the samples' own response."""
     if len(set(models)) < len(models):
         raise UserError("--models names a model twice: name each once")
@@ -89,7 +102,7 @@ def material_of_run(workspace: Workspace, models: Sequence[str], *, count: int |
         name: samples.select("sample_id", "response") if name == REFERENCE else _read_responses(workspace, name)
         for name in models
     }
-    return material(samples, responses, count=count, seed=seed)
+    return material(samples, responses, count=count, seed=seed, only=only)
 
 
 def _read_responses(workspace: Workspace, model: str) -> pl.DataFrame:

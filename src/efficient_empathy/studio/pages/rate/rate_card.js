@@ -15,7 +15,7 @@ export function studyCard(study, acts) {
   const shared = setup.overlap ? `, each by ${setup.overlap} of ${study.raters.length} raters` : "";
   const root = h("section", { class: "card rate-card", "aria-label": `Study ${study.name}` },
     h("div", { class: "rate-head" }, h("h2", {}, study.name), parts.state),
-    h("p", {}, `Responses of ${setup.models.join(", ")}`),
+    h("p", {}, `Responses of ${setup.models.join(", ")}${setup.filter ? ` to samples of the filter ${setup.filter}` : ""}`),
     h("p", { class: "quiet" }, `${format.plural(study.samples, unit)}${unit === "turn" ? " of the chat" : ""}, ${asked}${shared}; `
       + `${format.decimal(100 * setup.repeats, 0)}% hidden repeats, seed ${setup.seed}, set up ${format.moment(study.made_at)}`,
     setup.left_out ? `; ${format.plural(setup.left_out, unit)} left out, which not every model responded to` : ""),

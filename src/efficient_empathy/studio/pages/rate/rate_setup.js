@@ -21,6 +21,7 @@ export async function startSetup(first, load) {
   if (overview.chat.turns && overview.models.length < 2) form.source.value = "chat";
   form.elements.name.value = unusedName();
   await startQuestions(estimateSoon);
+  offerFilters(form.filter.dataset.chosen);
   fillModels();
   for (const one of form.source) one.addEventListener("change", fillModels);
   form.raters.addEventListener("input", askHowMany);
@@ -33,6 +34,7 @@ export async function startSetup(first, load) {
 export function updateSetup(now) {
   overview = now;
   offerChat();
+  offerFilters(form.filter.value);
 }
 
 const ofChat = () => form.source.value === "chat";
@@ -43,6 +45,12 @@ function offerChat() {
   document.getElementById("chat-turns").textContent = `${format.plural(turns, "turn")} sent from the chat`;
 }
 
+/** The filters that were saved on the page of samples. */
+function offerFilters(chosen) {
+  fill(form.filter, h("option", { value: "" }, "all of the run"), ...overview.filters.map((name) => h("option", { value: name, selected: name === chosen }, `those of the filter ${name}`)));
+  document.getElementById("which").hidden = ofChat() || !overview.filters.length;
+}
+
 function unusedName() {
   const names = [...overview.studies, ...overview.sheets].map((one) => one.name.toLowerCase());
   for (let n = names.length + 1; ; n++) if (!names.includes(`study ${n}`)) return `study ${n}`;
@@ -50,6 +58,7 @@ function unusedName() {
 
 function fillModels() {
   const models = document.getElementById("models");
+  offerFilters(form.filter.value);
   const names = ofChat() ? overview.chat.models : overview.models;
   const own = (name) => !ofChat() && name === "reference";
   fill(models, ...names.map((name) =>
@@ -79,7 +88,7 @@ function raters() {
 
 function chosen() {
   const models = [...form.querySelectorAll("[name=model]:checked")].map((one) => one.value);
-  return { name: form.elements.name.value.trim(), source: form.source.value, models, raters: raters(), questionnaire: questionnaire(),
+  return { name: form.elements.name.value.trim(), source: form.source.value, filter: ofChat() ? "" : form.filter.value, models, raters: raters(), questionnaire: questionnaire(),
     samples: Number(form.samples.value), overlap: form.overlap.value ? Number(form.overlap.value) : null,
     against: models.includes(form.against.value) ? form.against.value : null,
     repeats: Number(form.repeats.value) / 100, seed: Number(form.seed.value), days: Number(form.days.value) };

@@ -36,6 +36,7 @@ from efficient_empathy.studio.pages.rate.tasks import (
     Answer,
     Closing,
     Deletion,
+    Drawing,
     LinkChange,
     QuestionnaireText,
     Setup,
@@ -47,6 +48,9 @@ from efficient_empathy.studio.pages.rate.tasks import (
     reading_minutes,
     start_of,
 )
+from efficient_empathy.studio.pages.samples.filters import filtered_ids, saved_filters
+from efficient_empathy.studio.pages.samples.routes import SampleData
+from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.links import Link
@@ -128,6 +132,7 @@ class Owner:
 
     def __init__(self, studio: Studio, stores: Stores) -> None:
         self._studio, self._stores = studio, stores
+        self._samples = SampleData(studio.tables, studio.selections)
         self._live: dict[str, tuple[int, dict[str, Any]]] = {}
 
     def overview(self, request: Request) -> dict[str, Any]:
@@ -140,6 +145,7 @@ class Owner:
         return {
             "models": rateable(workspace),
             "chat": waiting(workspace),
+            "filters": [name for name, _ in saved_filters(workspace)],
             "now": time.time(),
             "studies": [self._study_record(workspace, store, study, links) for study in studies if store],
             "sheets": [_sheets_record(workspace, name) for name in study_names(workspace) if name not in here],
@@ -150,7 +156,7 @@ class Owner:
         workspace = self._studio.run(request)
         if setup.name.casefold() in map(str.casefold, study_names(workspace)):
             raise UserError(f"there is a study {setup.name} already: take another name")
-        drawing = draw(workspace, setup)
+        drawing = self._draw(workspace, setup)
         store = self._stores.open_or_make(workspace)
         study = store.add_study(drawing, setup.model_dump() | {"left_out": drawing.left_out})
         write_key(drawing.key, study_folder(workspace, setup.name))
@@ -167,7 +173,7 @@ class Owner:
         if isinstance(setup, str):
             return {"missing": setup}
         try:
-            drawing = draw(workspace, setup)
+            drawing = self._draw(workspace, setup)
         except UserError as error:
             return {"missing": f"{error}"}
         asked = drawing.key.questionnaire
@@ -183,6 +189,10 @@ class Owner:
             **start_of(asked, asked.tasks),
             "examples": [as_shown(task) for task in examples if task],
         }
+
+    def _draw(self, workspace: Workspace, setup: Setup) -> Drawing:
+        of_run = setup.filter and setup.source == "run"
+        return draw(workspace, setup, filtered_ids(self._samples, workspace, setup.filter) if of_run else None)
 
     def questionnaires(self, _: Request) -> dict[str, Any]:
         """The bundled questionnaires, to choose from and to begin with."""
@@ -311,7 +321,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
     def page(request: Request) -> Response:
         if studio.annotator(request):
             return studio.render(request, "rate_annotator.html.j2", page="rate", run=None)
-        return studio.render(request, "rate.html.j2", page="rate")
+        workspace = studio.run(request)
+        query = Address(request.query_params, ("filter",))
+        chosen = query.one_of("filter", [name for name, _ in saved_filters(workspace)], shown="all samples")
+        return studio.render(request, "rate.html.j2", page="rate", query=query, filter=chosen)
 
     def mine(handle: Callable[..., Any]) -> Callable[..., Any]:
         def check_owner(request: Request, *body: Any) -> Any:

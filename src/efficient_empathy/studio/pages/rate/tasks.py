@@ -5,7 +5,7 @@ What the requests of the page Rate say, checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,6 +39,8 @@ class Setup(Body):
 
     name: str = Field(max_length=60)
     source: Source = "run"
+    filter: str = Field("", max_length=60)
+    """Of the run's samples only those that pass the filter that was saved by this name."""
     models: list[str]
     raters: list[str]
     questionnaire: Questionnaire = Field(default_factory=load_questionnaire)
@@ -143,18 +145,24 @@ def rateable(workspace: Workspace) -> list[str]:
     return [*names, REFERENCE] if workspace.samples.exists() else []
 
 
-def draw(workspace: Workspace, setup: Setup) -> Drawing:
-    """Draw what a study's raters get, over samples of a run or turns of its chat.
+def draw(workspace: Workspace, setup: Setup, only: Collection[str] | None = None) -> Drawing:
+    """Draw what a study's raters get, over samples of a run, `only` those of these ids, or turns of its chat.
 
     The secret is new each time. Raises `UserError` for names that cannot be a study's, a rater's or a model's, and
     for a design that asks nothing.
     """
     study_folder(workspace, setup.name)
-    return draw_design(workspace, setup.name, setup.models, setup.design(), setup.samples, setup.source)
+    return draw_design(workspace, setup.name, setup.models, setup.design(), setup.samples, setup.source, only)
 
 
 def draw_design(
-    workspace: Workspace, study: str, models: Sequence[str], design: Design, samples: int, source: Source = "run"
+    workspace: Workspace,
+    study: str,
+    models: Sequence[str],
+    design: Design,
+    samples: int,
+    source: Source = "run",
+    only: Collection[str] | None = None,
 ) -> Drawing:
     """`draw` of a design: the same arguments, the design's secret among them, give the same tasks, as long as no turn
     was added.
@@ -164,8 +172,10 @@ def draw_design(
     for model in models:
         if model not in names:
             raise UserError(f"{model!r} is none of {', '.join(names) or 'no models'}: choose among those")
-    read_material = material_of_run if source == "run" else chat_material
-    material = read_material(workspace, models, count=samples, seed=design.seed)
+    if source == "run":
+        material = material_of_run(workspace, models, count=samples, seed=design.seed, only=only)
+    else:
+        material = chat_material(workspace, models, count=samples, seed=design.seed)
     sheets = design_sheets(material, design)
     if sum(len(rows) for of in sheets.rows.values() for rows in of.values()) > MOST_TASKS:
         raise UserError(f"that is more than {MOST_TASKS:,} tasks in all: take fewer samples, models or raters")

@@ -26,7 +26,7 @@ from efficient_empathy.prompts.golden.making import make_golden
 from efficient_empathy.prompts.settings import GoldenSettings
 from efficient_empathy.selection.exports import ABOUT, messages, prompt_and_completion
 from efficient_empathy.studio.pages.lab.routes import shown_path
-from efficient_empathy.studio.pages.samples.corrections import post, shown_ids
+from efficient_empathy.studio.pages.samples.corrections import ids_of, post, shown_ids
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.downloads import written_file
@@ -76,6 +76,16 @@ def saved_filters(workspace: Workspace) -> list[list[str]]:
     except UserError:
         return []
     return [[name, query] for name, query in sorted(record.filters.items(), key=lambda one: one[0].casefold())]
+
+
+def filtered_ids(data: SampleData, workspace: Workspace, name: str) -> list[str]:
+    """The ids of all samples that pass the filter of this name. Raises `UserError` where none was saved by it."""
+    query = dict(saved_filters(workspace)).get(name)
+    if query is None:
+        raise UserError(f"there is no filter {name!r}: save one on the page Samples")
+
+    asked = dict(parse_qsl(query))
+    return data.steady(workspace, lambda index: ids_of(index, data.rows_shown(index, asked)))
 
 
 def filter_routes(studio: Studio, data: SampleData) -> list[BaseRoute]:

@@ -31,7 +31,8 @@ export function showAll(about) {
     !nothing && !searching && [file("csv", "Download as CSV"), file("jsonl", "as JSON lines")],
     !READ_ONLY && !nothing && [
       h("button", { type: "button", disabled: searching, onclick: () => openForm() }, "Correct all …"),
-      h("button", { type: "button", id: "to-golden", disabled: searching || !about.axes.length, onclick: () => askGolden() }, "Golden set …")],
+      h("button", { type: "button", id: "to-golden", disabled: searching || !about.axes.length, onclick: () => askGolden() }, "Golden set …"),
+      h("button", { type: "button", id: "to-rate", disabled: searching, onclick: () => rate(name) }, "Have them rated …")],
     told && h("p", { class: "small", role: "status" }, told));
   told = null;
 }
@@ -57,6 +58,13 @@ function askName(button, label, onname) {
 }
 
 const ask = () => askName(place.querySelector("button"), "The filter's name", (name) => keep(name, filters()));
+/** Rate takes a filter by its name: one that has none gets it first. */
+function rate(name) {
+  const go = (of) => { location.href = `/rate?${new URLSearchParams({ run: RUN, ...(of && { filter: of }) })}`; };
+  if (name || !filters()) return go(name);
+  return askName(document.getElementById("to-rate"), "A name for these samples", async (given) => { if (await keep(given, filters())) go(given); });
+}
+
 const askGolden = () => askName(document.getElementById("to-golden"), "The golden set's name", golden);
 
 async function golden(name) {
@@ -71,9 +79,10 @@ async function golden(name) {
 
 async function keep(name, query) {
   const answer = await api("/api/samples/filters", { body: { name, query } }).catch(() => null);
-  if (!answer) return;
+  if (!answer) return false;
   const about = page.about();
   about.saved = answer.saved;
   showAll(about);
   announce(query === null ? `The filter ${name} was dropped.` : `The filter is kept as ${name}.`);
+  return true;
 }
