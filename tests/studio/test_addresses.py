@@ -39,6 +39,7 @@ WRONG = {
         "what=nothing", "with=nobody", "all=yes", "again=yes", "rubric=x&what=rubrics", "model=x&what=models",
         "model=x&what=responses", "page=99&what=responses", "page=x&what=responses",
     ),
+    "rate": ("filter=nothing",),
     "synthetic": ("fate=nothing", "generator=nobody", "page=0", "page=99", "page=x", "page=1.5"),
     "chat": ("model=nobody", "temperature=9", "temperature=hot", "max_tokens=5000", "max_tokens=x", "history=none"),
     "service": ("hours=7", "hours=x"),

@@ -16,6 +16,7 @@ import pytest
 
 from browser import axe, open_page, text_of
 from efficient_empathy.dialogues import Sample
+from efficient_empathy.evaluation.ratings.record import Key
 from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.corrections.exchange import import_table
@@ -163,6 +164,16 @@ def test_all_that_pass_the_filters_are_corrected_kept_and_downloaded(
     assert len(lines) == 5
     assert [turn["content"] for turn in lines[0]["messages"]] == ["I lost my keys 51", "oh no"]
     assert visit.console == []
+    page.get_by_role("button", name="Have them rated …").click()
+    page.wait_for_url("**/rate?run=run&filter=the+sad+ones")
+    page.get_by_label("reference (the samples").check()
+    page.get_by_label("Raters: a name").fill("ann")
+    page.get_by_text("on 30 samples.").wait_for()
+    page.get_by_role("button", name="Draw the tasks").click()
+    page.get_by_text("Responses of reference to samples of the filter the sad ones").wait_for()
+    (key,) = run.ratings.glob("*/key.json")
+    assert {*Key.read(key).dialogues} == {sample.id for sample in SAMPLES[::2]}
+    assert axe(page) == []
 
 
 def test_what_was_asked_for_in_vain_is_said_and_nothing_is_written(run: Workspace, served: Served) -> None:

@@ -9,6 +9,7 @@ from efficient_empathy.studio.server.bodies import first_fault
 
 FIELDS = {
     "name": "The name of the study",
+    "filter": "Which samples",
     "models": "Whose responses",
     "raters": "The raters",
     "questionnaire": "What raters are asked",

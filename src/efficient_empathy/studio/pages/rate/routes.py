@@ -123,6 +123,8 @@ MEDIA = {
     "sheets": "application/zip",
     "key": "application/json",
 }
+KNOWN = ("filter",)
+"""What the page's address may have."""
 FILES = {"sheets": "sheets.zip", "key": "key.json"}
 """What a download is called that is no table of answers."""
 
@@ -322,7 +324,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         if studio.annotator(request):
             return studio.render(request, "rate_annotator.html.j2", page="rate", run=None)
         workspace = studio.run(request)
-        query = Address(request.query_params, ("filter",))
+        query = Address(request.query_params, KNOWN)
         chosen = query.one_of("filter", [name for name, _ in saved_filters(workspace)], shown="all samples")
         return studio.render(request, "rate.html.j2", page="rate", query=query, filter=chosen)
 
