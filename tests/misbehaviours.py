@@ -224,9 +224,13 @@ def content_filter() -> Behaviour:
 
 
 def streamed(
-    *parts: str | bytes, end: str = "stop", hold: bool = False, usage: tuple[int, int] | None = (20, 4)
+    *parts: str | bytes,
+    end: str = "stop",
+    hold: bool = False,
+    usage: tuple[int, int] | None = (20, 4),
+    pause_s: float = 0.0,
 ) -> Behaviour:
-    """A chat completion as server-sent events: texts as deltas, bytes as they are.
+    """A chat completion as server-sent events: texts as deltas, bytes as they are, with a pause after each.
 
     After them, with `end`: the `stop` of a good reply, an `error` event, a `cut` connection, a `lost` one that ends in
     order without the reply's end; with `hold` nothing more until the server goes down or the client hangs up.
@@ -245,6 +249,7 @@ def streamed(
                 await response.write(part)
             else:
                 await send({"choices": [{"index": 0, "delta": {"content": part}, "finish_reason": None}]})
+            await asyncio.sleep(pause_s)
         if hold:
             await released.wait()
         elif end == "cut":

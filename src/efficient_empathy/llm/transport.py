@@ -62,7 +62,7 @@ class Transport:
     async def post(self, body: bytes, watch: Callable[[bytes], None] | None = None) -> Response | Fault:
         """Send `body`, read the response. The time limit covers everything from connecting to the last byte.
 
-        `watch` is given each part of a success as it comes.
+        `watch` is given each part of a success as it comes; the limit is then the wait for each part.
         """
         return await self.send("POST", self._url, body, self._headers, watch=watch)
 
@@ -79,7 +79,8 @@ class Transport:
     ) -> Response | Fault:
         """One request to the same server. `body` is whatever aiohttp sends; a success is written to `file` if given.
 
-        `timeout_s`, by default the endpoint's, covers everything; with `file` the wait for each part of the response.
+        `timeout_s`, by default the endpoint's, covers everything; with `file` or `watch` the wait for each part of a
+        success.
         """
         session = self._session or self._open()
         timeout_s = timeout_s or self._timeout_s
@@ -95,13 +96,7 @@ class Transport:
                     proxy_headers=self._proxy.headers if self._proxy else None,
                 )
                 try:
-                    if file is not None and 200 <= response.status < 300:
-                        received: bytes | None = b""
-                        async for part in response.content.iter_any():
-                            limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
-                            file.write(part)
-                    else:
-                        received = await self._read_body(response.content, watch if response.status < 300 else None)
+                    received = await self._take(response, limit, timeout_s, file, watch)
                 finally:
                     response.close()  # does nothing to a connection whose response was read to its end
         except aiohttp.ClientHttpProxyError as error:
@@ -141,6 +136,29 @@ class Transport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _take(
+        self,
+        response: aiohttp.ClientResponse,
+        limit: asyncio.Timeout,
+        timeout_s: float,
+        file: BinaryIO | None,
+        watch: Callable[[bytes], None] | None,
+    ) -> bytes | None:
+        """The body. Each part of a success that goes to `file`, or that is watched, begins the wait anew."""
+        succeeded = 200 <= response.status < 300
+
+        def pass_on(part: bytes) -> None:
+            limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
+            if watch is not None:
+                watch(part)
+
+        if file is None or not succeeded:
+            return await self._read_body(response.content, pass_on if watch is not None and succeeded else None)
+        async for part in response.content.iter_any():
+            pass_on(part)
+            file.write(part)
+        return b""
 
     async def _read_body(self, stream: aiohttp.StreamReader, watch: Callable[[bytes], None] | None) -> bytes | None:
         received = await stream.readany()

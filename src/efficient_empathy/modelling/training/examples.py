@@ -85,17 +85,20 @@ def _part(dialogues: pl.Series, part: str) -> pl.DataFrame:
     return pl.DataFrame({"dialogue_id": dialogues, "part": pl.Series([part] * len(dialogues), dtype=pl.String)})
 
 
-_COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "subset", "context", "response")
+_TEXTS = ("context", "response")
+_COLUMNS = ("sample_id", "dialogue_id", "turn", "category", "split", "subset", *_TEXTS)
 _MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 
-def assign_parts(table: RunTable, settings: TrainingSettings) -> pl.DataFrame:
+def assign_parts(table: RunTable, settings: TrainingSettings, *, texts: bool = True) -> pl.DataFrame:
     """Every sample of a run in the run's order, with its `subset`, whether that `is_selected`, and its `part`.
+
+    Without `texts` context and response are left out.
 
     Selected is what the policy put into a subset by a rule. Raises `UserError` when the run has no selection, or one
     of other scores or samples.
     """
-    frame = table.require("samples", "selection").read(_COLUMNS)
+    frame = table.require("samples", "selection").read(_COLUMNS if texts else _COLUMNS[: -len(_TEXTS)])
     frame = frame.with_columns(is_selected=pl.col("subset").is_in(selected_subsets(table)))
     return partition(frame, held_out=settings.held_out, hold_back=settings.hold_back, seed=settings.seed)
 

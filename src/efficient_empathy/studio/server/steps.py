@@ -76,7 +76,7 @@ class TrainStep(Body):
         given = {name: (f"--{name.replace('_', '-')}", value) for name, value in wanted.items() if value is not None}
         try:
             settings = load(TrainingSettings, None, "the training", flags=given)
-            frame = assign_parts(table, settings)
+            frame = assign_parts(table, settings, texts=False)
             training_rows(frame, self.subset, settings, size_of(table, frame, self.subset, None))
         except UserError as error:
             return f"{error}".replace("--batch-size", "“Samples a batch”")

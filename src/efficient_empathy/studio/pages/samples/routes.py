@@ -225,8 +225,13 @@ def _page(studio: Studio, data: SampleData, request: Request) -> Response:
     with suppress(UserError, HTTPException):
         scores = [score_column(axis) for axis in studio.tables.of(workspace).axis_names]
     query = Address(request.query_params, [*KNOWN, *scores])
+    asked = any(query.text(name) for name in (*FACETS, "right", "up", "sample"))
     with suppress(UserError, HTTPException):
-        query.notes += data.steady(workspace, lambda index: _missing(index, Address(request.query_params, KNOWN)))
+        query.notes += (
+            []
+            if not asked
+            else data.steady(workspace, lambda index: _missing(index, Address(request.query_params, KNOWN)))
+        )
     return studio.render(request, "samples.html.j2", run=studio.run_name(request), query=query)
 
 
