@@ -38,15 +38,16 @@ class Endpoint:
     """One model behind one base URL. `complete` may be called any number of times at once.
 
     A sliding window of at most `concurrency` requests shrinks while the server is overloaded. `timeout_s` covers one
-    attempt from connecting to the last byte. A call is given up after `max_attempts` failed attempts; those that were
-    rate-limited (429) or met a model being loaded do not count, but are given up before the waits between them come to
-    more than `patience_s`. `notify`, which may be set later, is told once of each thing that whoever waits should know.
-    With a `budget`, which the caller closes, no request is sent whose upper bound it does not cover. If the budget has
-    a limit, requests go one at a time until a bill has stayed under its bound, and a bill above its bound is the last:
-    its call is answered, and `check` and all later calls raise `Overbilled`. `wire` is the format that the server
-    speaks, chat completions by default. `headers` go with every request in place of the format's own of that name, and
-    all their values are secrets; `extra_body` are further fields of every request. Error messages name `key_name`, the
-    environment variable that holds the key (by default the format's own), and never the key.
+    attempt from connecting to the last byte; of a reply that is told of as it comes, the wait for each part. A call is
+    given up after `max_attempts` failed attempts; those that were rate-limited (429) or met a model being loaded do not
+    count, but are given up before the waits between them come to more than `patience_s`. `notify`, which may be set
+    later, is told once of each thing that whoever waits should know. With a `budget`, which the caller closes, no
+    request is sent whose upper bound it does not cover. If the budget has a limit, requests go one at a time until a
+    bill has stayed under its bound, and a bill above its bound is the last: its call is answered, and `check` and all
+    later calls raise `Overbilled`. `wire` is the format that the server speaks, chat completions by default. `headers`
+    go with every request in place of the format's own of that name, and all their values are secrets; `extra_body` are
+    further fields of every request. Error messages name `key_name`, the environment variable that holds the key (by
+    default the format's own), and never the key.
     """
 
     def __init__(
