@@ -16,7 +16,7 @@ from efficient_empathy.synthesis import generators
 from forked_command import ForkedCommand
 from gguf_files import tiny_gguf
 from handbook_reader import dialogue_lines
-from tiny_models import tiny_model
+from tiny_models import tiny_encoder, tiny_model
 
 TRAINING = "--set max_steps=2 --set batch_size=4 --set evaluate_every=0 --set max_held_out=4"
 MIXING = "--batch-size 4 --set max_samples=8 --set resamples=100"
@@ -90,16 +90,10 @@ def write_prompts(folder: Path) -> None:
 
 def write_models(folder: Path) -> None:
     """A language model and an encoder of a few thousand parameters, and a GGUF file."""
-    from transformers import BertConfig, BertModel
-
-    from efficient_empathy.scoring.judges.distilled import BUNDLED
-
     tiny_model(folder / "tiny")
     (folder / "models").mkdir()
     tiny_gguf(folder / "models" / "Qwen3-0.6B-Q8_0.gguf")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    BertModel(BertConfig(vocab_size=30522, **sizes)).save_pretrained(folder / "encoder")
-    shutil.copy(BUNDLED / "tokenizer.json", folder / "encoder")
+    tiny_encoder(folder / "encoder")
 
 
 def make_runs(folder: Path) -> None:

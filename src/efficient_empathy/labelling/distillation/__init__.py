@@ -43,7 +43,7 @@ def run_distill(
             if step == steps and not console.is_terminal:
                 console.print(f"{what}: {steps} steps, last loss {loss:.3f}")
 
-        return distill(Workspace(run), output, Rubric.load(rubric), settings, on_step=on_step)
+        return distill(Workspace(run), output, Rubric.load(rubric) if rubric else None, settings, on_step=on_step)
 
 
 def summary(result: dict[str, Any], output: Path) -> str:

@@ -43,7 +43,7 @@ from efficient_empathy.labelling.distillation.settings import DistillSettings
 from efficient_empathy.labelling.distillation.teaching import Progress, TeacherModel, learn
 from efficient_empathy.scoring.judges.distilled import DistilledConfig, DistilledJudge, calibrate
 from efficient_empathy.scoring.record import SCORE, ScoreRecord
-from efficient_empathy.scoring.rubric import Rubric
+from efficient_empathy.scoring.rubric import Rubric, read_rubric
 
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 
@@ -103,7 +103,7 @@ def default_base() -> Path | str:
 def distill(
     workspace: Workspace,
     out: Path,
-    rubric: Rubric,
+    rubric: Rubric | None = None,
     settings: DistillSettings | None = None,
     *,
     on_step: Progress = lambda what, step, steps, loss: None,
@@ -112,13 +112,15 @@ def distill(
 
     Cross-validation in `settings.folds` by dialogue gives the figures of the card and what calibrates it; each fold is
     kept in `out/.folds`, so an interrupted run goes on where it stopped. The student that is written is fitted on all
-    of the data. Returns the figures. Raises `UserError` without judgements, base model or the extra `train`.
+    of the data. `rubric` is the one that the run was scored with; by default the run knows it. Returns the figures.
+    Raises `UserError` without judgements, base model or the extra `train`.
     """
     settings = settings or DistillSettings()
     student_settings, folds, base = settings.student, settings.folds, settings.base or default_base()
     scoring = workspace.stage(SCORE, ScoreRecord)
     if scoring is None:
         raise UserError(f"{workspace.root} has not been scored: run `efficient-empathy score` first")
+    rubric = rubric or read_rubric(workspace, scoring.rubric.hash) or Rubric.load()
     if scoring.rubric.hash != rubric.hash:
         raise UserError(
             f"{workspace.root} was scored with another rubric than {rubric.name}: pass that one with --rubric"

@@ -237,6 +237,12 @@ class Jobs:
                 shutil.rmtree(self._folder / record.id, ignore_errors=True)
 
 
+def shown_path(path: Path) -> str:
+    """A path as a user would type it: from the folder that the studio was started in, where it lies there."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def command_line(words: Sequence[str]) -> str:
     """The command as it is typed in a terminal."""
     return shlex.join(["efficient-empathy", *words])

@@ -19,7 +19,8 @@ from efficient_empathy.foundation.settings import load
 from efficient_empathy.modelling.training.examples import assign_parts, size_of, training_rows
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.studio.server.bodies import Body
-from efficient_empathy.studio.server.jobs import flags
+from efficient_empathy.studio.server.jobs import flags, shown_path
+from efficient_empathy.studio.server.judging import JUDGES
 from efficient_empathy.studio.server.selections import OWN, choice_of
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -120,6 +121,26 @@ class EvaluateStep(Body):
         return flags({"--metrics": self.metrics})
 
 
+class DistillStep(Body):
+    """Make a judge of one's own from the run's judgements and from what people have corrected."""
+
+    step: Literal["distill"]
+    name: Annotated[str, Field(pattern=r"^\w[\w .-]{0,59}$")] = "mine"
+    """Of its folder, in `judges/` of the run."""
+    base: Annotated[str, Field(max_length=500)] = ""
+    corrections: bool = False
+    correction_weight: float | None = None
+    epochs: int | None = None
+
+    def words(self, table: RunTable, folder: Path) -> list[str]:
+        """The command's flags."""
+        return flags({
+            "--output": f"{shown_path(table.workspace.root)}/{JUDGES}/{self.name}", "--name": self.name,
+            "--base": self.base, "--corrections": self.corrections,
+            "--correction-weight": self.correction_weight if self.corrections else None, "--epochs": self.epochs,
+        })  # fmt: skip
+
+
 class PlainStep(Body):
     """A step without choices."""
 
@@ -130,9 +151,10 @@ class PlainStep(Body):
         return []
 
 
-class StepBody(RootModel[Annotated[
-    SelectStep | TrainStep | MixStep | GenerateStep | EvaluateStep | PlainStep, Field(discriminator="step")
-]]):  # fmt: skip
+Step = SelectStep | TrainStep | MixStep | GenerateStep | EvaluateStep | DistillStep | PlainStep
+
+
+class StepBody(RootModel[Annotated[Step, Field(discriminator="step")]]):
     """What starts a step."""
 
     def refusal(self, table: RunTable) -> str:

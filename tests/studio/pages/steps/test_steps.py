@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+import polars as pl
 import pytest
 
 from browser import axe, text_of, visit_url
+from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.integrity import check
+from efficient_empathy.labelling.corrections.settings import CorrectionSettings
+from efficient_empathy.labelling.corrections.store import correct
+from efficient_empathy.scoring.record import SCORE, ScoreRecord
+from handbook_reader import dialogue_lines
 from selected_runs import selected_run
 from studio_server import ask, serving
+from synthesizing_server import bundled_run
+from tiny_models import tiny_encoder
 
 
 def test_only_what_stages_wrote_for_others_is_downloaded_and_only_as_they_left_it(tmp_path) -> None:
@@ -81,6 +90,45 @@ def test_a_training_that_would_be_refused_is_refused_at_the_form(tmp_path, brows
         form.get_by_role("button", name="Train").click()
         page.locator("#problem", has_text="random has 1 samples to train on").wait_for()
         assert ask(served, "/api/steps/jobs?run=mine")[2] == '{"jobs":[]}'
+
+
+def test_a_judge_of_ones_own_learns_from_corrections_and_judges_a_new_run(tmp_path, browser) -> None:
+    pytest.importorskip("trl", reason='needs the extra "train"')
+    runs, encoder = tmp_path / "runs", tiny_encoder(tmp_path / "encoder")
+    runs.mkdir()
+    run = bundled_run(runs, 48)
+    ids = pl.read_parquet(run.samples)["sample_id"].to_list()
+    correct(run, ids[::3], CorrectionSettings(scores={"sensibility": 9}, by="ann", reason="warm"))
+    source = tmp_path / "more.jsonl"
+    source.write_bytes(b"".join(dialogue_lines()[:4]))
+    with serving([], tmp_path, home=runs) as served, visit_url(browser, f"{served.url}/steps?run=run") as visit:
+        page = visit.page
+        page.set_default_timeout(60_000)
+        form = page.locator("form[data-step=distill]")
+        form.locator("[name=base]").fill(str(encoder))
+        form.locator("[name=epochs]").fill("1")
+        form.locator("[name=correction_weight]").fill("2")
+        form.get_by_text("The command").click()
+        form.get_by_text("--corrections --correction-weight=2").wait_for()
+        assert axe(page) == []
+        form.get_by_role("button", name="Make the judge").click()
+        page.get_by_text("Made: mine; New run offers it.").wait_for()
+        card = (run.root / "judges" / "mine" / "README.md").read_text("utf-8")
+        assert "people" in card
+        page.goto(f"{served.url}/new")
+        page.wait_for_selector("body[data-ready=new]")
+        page.locator("#file").set_input_files(source)
+        page.locator("#price", has_text="free").wait_for()
+        page.locator("#own-judge").select_option("run: mine")
+        text_of(page)
+        page.get_by_label("Name of the run").fill("second")
+        page.get_by_role("button", name="Start").click()
+        page.locator("#next").wait_for()
+        assert visit.console == []
+    record = Workspace(runs / "second").stage(SCORE, ScoreRecord)
+    assert record is not None
+    assert record.judge == "mine"
+    assert [one.stage for one in check(run).problems] == ["select"], "which corrections made stale"
 
 
 def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browser) -> None:

@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -31,6 +30,7 @@ from efficient_empathy.studio.pages.lab.views import Views
 from efficient_empathy.studio.pages.live.standing import Standing, standing
 from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.jobs import shown_path
 from efficient_empathy.studio.server.look import look_records
 from efficient_empathy.studio.server.selections import (
     OWN,
@@ -92,12 +92,6 @@ def recipe_start(studio: Studio, name: str) -> str:
         key: value for key, value in content.items() if key not in ("name", "run", "select")
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def shown_path(path: Path) -> str:
-    """A path as a user would type it: from the folder that the studio was started in, where it lies there."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _offer(table: RunTable, key: str, policy: Policy) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from efficient_empathy.dialogues.settings import InspectionSettings, ReadingSett
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.settings import load
+from efficient_empathy.scoring.judges.contract import CheckedJudge
 from efficient_empathy.scoring.judges.registry import build_judge
 from efficient_empathy.scoring.plan import plan
 from efficient_empathy.scoring.rubric import Rubric
@@ -30,7 +31,7 @@ from efficient_empathy.studio.pages.prompts.rubrics import adopted, references
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.jobs import command_line, flags
-from efficient_empathy.studio.server.judging import Judging
+from efficient_empathy.studio.server.judging import Judging, own_judges
 
 TRIED = 48
 """Samples that the embedded judge is timed on."""
@@ -88,7 +89,7 @@ class RunJudging(Judging):
         """The same as flags of `score`."""
         rubric = None if self.rubric == "empathy" else self.rubric_of(runs_folder)
         named = {"--judge": None if self.judge == "distilled" else self.judge, "--rubric": rubric}
-        return [*flags(named), *self.words()]
+        return [*flags(named), *self.words(runs_folder)]
 
 
 class Plan(Look):
@@ -116,6 +117,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
             rubrics=list(references(studio.runs.folder)),
             adopted=adopted(studio.runs.folder),
             formats=format_names(),
+            own_judges=list(own_judges(studio.runs.folder)),
             piece=PIECE_BYTES,
         )
 
@@ -163,26 +165,26 @@ def _count(counting: Counting, look: Look) -> dict[str, Any]:
 
 def _price(studio: Studio, body: Plan) -> dict[str, Any]:
     """What `score --dry-run` says, and how long it takes."""
-    rubric, options = Rubric.load(body.judging.rubric_of(studio.runs.folder)), body.judging.options()
+    rubric, options = Rubric.load(body.judging.rubric_of(studio.runs.folder)), body.judging.options(studio.runs.folder)
     reading = body.reading.settings(on_bad_row="skip")
     with TemporaryDirectory() as folder:
         workspace = Workspace(folder)
         planned = plan(body.source, workspace, [body.judging.judge], rubric, options, reading)
-        seconds, basis = _seconds(body, workspace, rubric, reading, planned.to_judge, planned.requests)
+        judge = build_judge("distilled", rubric, workspace, options) if body.judging.judge == "distilled" else None
+        seconds, basis = _seconds(body, judge, reading, planned.to_judge, planned.requests)
     return {"plan": planned.model_dump(mode="json"), "seconds": seconds, "basis": basis}
 
 
 def _seconds(
-    body: Plan, workspace: Workspace, rubric: Rubric, reading: ReadingSettings, samples: int, requests: int
+    body: Plan, judge: CheckedJudge | None, reading: ReadingSettings, samples: int, requests: int
 ) -> tuple[float, str]:
-    """How long it takes, and what that is reckoned from."""
-    if body.judging.judge != "distilled":
+    """How long it takes, and what that is reckoned from; `judge` is one that works here."""
+    if judge is None:
         window = body.judging.concurrency or 64
         seconds = requests / window * SECONDS_A_REQUEST
         return seconds, f"if an answer takes {SECONDS_A_REQUEST:g} s, and {window} are asked for at once"
     import asyncio
 
-    judge = build_judge("distilled", rubric, workspace)
     some = list(islice(open_source(body.source, reading), TRIED))
     asyncio.run(judge.judge(some[:1]))
     began = time.perf_counter()

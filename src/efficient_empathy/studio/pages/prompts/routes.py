@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.figures import formatting as words
-from efficient_empathy.studio.pages.lab.routes import shown_path
 from efficient_empathy.studio.pages.prompts.history import History, Test, by_golden_set
 from efficient_empathy.studio.pages.prompts.rubrics import (
     adopt,
@@ -29,6 +28,8 @@ from efficient_empathy.studio.server.address import Address
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.job_routes import job_routes
+from efficient_empathy.studio.server.jobs import shown_path
+from efficient_empathy.studio.server.judging import own_judges
 
 B = TypeVar("B", bound=Body)
 KNOWN = ("golden",)
@@ -122,5 +123,6 @@ def _page(studio: Studio, history: History, request: Request) -> Response:
         known={one.rubric.hash for one in rubrics}, names=list(references(studio.runs.folder)),
         adopted=adopted(studio.runs.folder), tests=tests, sets=by_golden_set(tests),
         latest={test.record.rubric.hash: test for test in reversed(tests)}, comparisons=history.comparisons(),
-        golden=golden, chosen=chosen, query=query, folder=shown_path(own_folder(studio.runs.folder)), words=words,
+        golden=golden, chosen=chosen, query=query,
+        own_judges=list(own_judges(studio.runs.folder)), folder=shown_path(own_folder(studio.runs.folder)), words=words,
     )  # fmt: skip

@@ -98,14 +98,14 @@ class Tester:
             "--rubric": self._rubric(body), "--judge": body.judging.judge, "--repeats": body.repeats,
             "--baseline": str(baseline.path.resolve()) if baseline else None, "--output": str(self._output(body)),
         })  # fmt: skip
-        return ["prompts", "test", *named, *body.judging.words(), "--", golden.place]
+        return ["prompts", "test", *named, *body.judging.words(self._folder), "--", golden.place]
 
     def price(self, body: TestBody) -> dict[str, Any]:
         """What `prompts test --dry-run` says, and the command."""
         rubric = Rubric.load(self._rubric(body))
         golden = read_golden(self._golden(body).place, rubric)
         folder, judge = Workspace(self._output(body)), body.judging.judge
-        planned = plan(golden, rubric, [judge], body.repeats, folder, body.judging.options())
+        planned = plan(golden, rubric, [judge], body.repeats, folder, body.judging.options(self._folder))
         return {"plan": planned.model_dump(mode="json"), "command": command_line(self.command(body))}
 
     def comparison(self, body: CompareBody) -> list[str]:

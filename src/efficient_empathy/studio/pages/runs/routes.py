@@ -21,10 +21,10 @@ from efficient_empathy.foundation.run.stages import ScoreSummary
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import display_symbol
 from efficient_empathy.selection.policies.conditions import number_text
-from efficient_empathy.studio.pages.lab.routes import shown_path
 from efficient_empathy.studio.pages.live.control import scoring_state
 from efficient_empathy.studio.server.bodies import Body, read_body
 from efficient_empathy.studio.server.context import Studio
+from efficient_empathy.studio.server.jobs import shown_path
 from efficient_empathy.studio.server.look import subset_looks
 from efficient_empathy.studio.server.selections import Choice, last_choice
 

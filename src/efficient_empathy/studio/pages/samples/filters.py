@@ -25,11 +25,11 @@ from efficient_empathy.foundation.spreadsheets import texts_only
 from efficient_empathy.prompts.golden.making import make_golden
 from efficient_empathy.prompts.settings import GoldenSettings
 from efficient_empathy.selection.exports import ABOUT, messages, prompt_and_completion
-from efficient_empathy.studio.pages.lab.routes import shown_path
 from efficient_empathy.studio.pages.samples.corrections import ids_of, post, shown_ids
 from efficient_empathy.studio.server.bodies import Body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.downloads import written_file
+from efficient_empathy.studio.server.jobs import shown_path
 
 if TYPE_CHECKING:
     from efficient_empathy.studio.pages.samples.index import SampleIndex

@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.studio.pages.lab.routes import shown_path
 from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.pages.steps.downloads import other_files, require_download, subset_files, write_zip
 from efficient_empathy.studio.pages.steps.views import view_of
@@ -20,7 +19,7 @@ from efficient_empathy.studio.server.bodies import read_body
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.downloads import written_file
 from efficient_empathy.studio.server.job_routes import job_routes
-from efficient_empathy.studio.server.jobs import command_line
+from efficient_empathy.studio.server.jobs import command_line, shown_path
 from efficient_empathy.studio.server.steps import StepBody, can_train
 
 ALL = "selection"

@@ -10,8 +10,8 @@ const forms = [...document.querySelectorAll("form[data-step]")];
 function body(form) {
   const said = { step: form.dataset.step };
   for (const field of form.querySelectorAll("[name]")) {
-    if (field.value === "") continue;
-    said[field.name] = field.type === "number" ? Number(field.value) : field.value;
+    if (field.type === "checkbox") said[field.name] = field.checked;
+    else if (field.value !== "") said[field.name] = field.type === "number" ? Number(field.value) : field.value;
   }
   return said;
 }

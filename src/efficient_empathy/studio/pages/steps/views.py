@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.table import RunTable
+from efficient_empathy.studio.server.judging import JUDGES
 
 BASE, MIXTURE, AVERAGE = "base", "moe", "average"
 """What the models that no expert is are called, by `generate --model`."""
@@ -30,6 +32,10 @@ class StepsView:
     """Those that have responded."""
     evaluated: bool
     reported: bool
+    judges: tuple[str, ...]
+    """Judges that were distilled from the run."""
+    corrected: int
+    """Samples whose scores people have corrected."""
 
     @property
     def mix_fault(self) -> str:
@@ -61,4 +67,6 @@ def view_of(table: RunTable) -> StepsView:
         responded=responded,
         evaluated=workspace.evaluation.is_file(),
         reported=workspace.report.is_file(),
+        judges=tuple(sorted(one.parent.name for one in (workspace.root / JUDGES).glob("*/judge.json"))),
+        corrected=sum(bool(one.scores) for one in read_corrections(workspace.corrections).standing.values()),
     )

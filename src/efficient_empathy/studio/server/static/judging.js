@@ -9,7 +9,7 @@ export const judge = () => document.querySelector("[name=judge]:checked").value;
 
 /** The judge and its options, as the studio takes them. */
 export function judgeSaid() {
-  if (judge() === "distilled") return { judge: "distilled" };
+  if (judge() === "distilled") return { judge: "distilled", own: at("own-judge")?.value ?? "" };
   return {
     judge: judge(), model: at("model").value.trim(), base_url: at("base-url").value.trim(), key: at("key").value,
     redact: at("redact").checked, max_cost: Number.parseFloat(at("max-cost").value) || null,
@@ -22,11 +22,12 @@ export function onJudge(change) {
   for (const radio of document.querySelectorAll("[name=judge]")) {
     radio.addEventListener("change", () => {
       at("endpoint").hidden = judge() === "distilled";
+      if (at("own-field")) at("own-field").hidden = judge() !== "distilled";
       at("model").placeholder = judge() === "anthropic" ? "claude-haiku-4-5" : "gpt-4o-mini";
       change();
     });
   }
-  for (const id of ["model", "base-url", "redact", "concurrency", "max-cost"]) at(id).addEventListener("change", () => change());
+  for (const id of ["own-judge", "model", "base-url", "redact", "concurrency", "max-cost"]) at(id)?.addEventListener("change", () => change());
 }
 
 /** What a plan's requests cost, in words. */
