@@ -123,6 +123,7 @@ def data_team(camera: Camera, folder: Path) -> None:
         camera.take(page, "live")
         page.goto(f"{home}/samples?run=support-log")
         page.locator(".row").nth(1).click()
+        page.get_by_text("Nobody has said anything of this sample.").wait_for()
         page.keyboard.press("c")
         dialog = page.locator("dialog[open]")
         dialog.get_by_role("combobox", name="sensibility", exact=True).select_option("8")
