@@ -42,7 +42,7 @@ ENCODED = "encoded.pickle"
 def write_rows(run: Path, out: Path) -> None:
     """What the experiment reads of a run: texts, scores and the subset of every sample."""
     table = Workspace(run)
-    rows = pl.read_parquet(table.samples).select("sample_id", "dialogue_id", "turn", "context", "response")
+    rows = pl.read_parquet(table.samples).select("sample_id", "dialogue_id", "turn", "context", "response", "category")
     scores = pl.read_parquet(table.scores).select("sample_id", "sensibility", "rationality")
     subsets = pl.read_parquet(table.assignments).select("sample_id", "subset")
     for other in (scores, subsets):

@@ -29,14 +29,16 @@ PAIRS = (
     ("top", "sensibility"), ("rationality", "random"), ("average", "sensibility"), ("average", "all"),
     ("moe", "average"), ("moe", "sensibility"), ("moe", "all"),
 )  # fmt: skip
+FITTED = ("epitome_er", "epitome_ip", "epitome_ex", "emotion_match")
+"""Of classifiers, where they are given."""
 REPLIES = ("bleu2", "rougeL", "cf1", "unique", *JUDGED)
 RESAMPLES = 2000
 Key = tuple[str, int]
 """An arm and its seed."""
 
 
-def tables(work: Path) -> str:
-    """The Markdown of what is there."""
+def tables(work: Path, classifiers: Mapping[str, str | Path] | None = None) -> str:
+    """The Markdown of what is there; `classifiers` are folders of `fit-metric` by kind, whose figures come too."""
     there = {key: path for path in sorted((work / "losses").glob("*.parquet")) if (key := key_of(path))[0] in LABELS}
     if not there:
         return "No arm has come to its end yet."
@@ -46,8 +48,10 @@ def tables(work: Path) -> str:
     losses = replicate(measures, rows["dialogue_id"].to_list(), draws=RESAMPLES)
     parts = [cost_table(about), loss_table(losses, there), difference_table(losses, there, KINDS)]
     if replies := {key: path for key in there if (path := work / "replies" / f"{name_of(key)}.parquet").exists()}:
-        figures, openings = reply_figures(work, replies)
-        parts += [reply_table(figures, openings, replies), difference_table(figures, replies, REPLIES)]
+        figures, openings = reply_figures(work, replies, classifiers or {})
+        fitted = tuple(name for name in FITTED if all(name in own for own in figures.values()))
+        parts.append(reply_table(figures, openings, replies, fitted))
+        parts.append(difference_table(figures, replies, (*REPLIES, *fitted)))
     kinds = ", ".join(f"{count:,} {name}" for name, count in rows["subset"].value_counts(sort=True).iter_rows())
     head = f"{len(rows):,} references of {rows['dialogue_id'].n_unique():,} test dialogues ({kinds})."
     return "\n\n".join([head, *parts])
@@ -85,7 +89,7 @@ def nats(rows: pl.DataFrame, losses: pl.DataFrame) -> Measured:
 
 
 def reply_figures(
-    work: Path, replies: Mapping[Key, Path]
+    work: Path, replies: Mapping[Key, Path], classifiers: Mapping[str, str | Path]
 ) -> tuple[dict[str, dict[str, ReplicatedFigure]], dict[str, tuple[float, float]]]:
     """The official figures of the replies, and the shares of the most frequent reply and of its first three words."""
     asked = references(work, None).unique("sample_id", keep="first", maintain_order=True)
@@ -93,14 +97,16 @@ def reply_figures(
     for key, path in replies.items():
         own = pl.read_parquet(path).unique("sample_id", keep="first", maintain_order=True)
         frame = own.join(asked, on="sample_id", how="left", maintain_order="left")
-        frames[name_of(key)] = frame.select(id="sample_id", dialogue_id="dialogue_id", prediction="reply",
+        more = [name for name in ("context", "category") if name in frame.columns]
+        frames[name_of(key)] = frame.select(*more, id="sample_id", dialogue_id="dialogue_id", prediction="reply",
                                             reference="response")  # fmt: skip
         texts = own["reply"].str.to_lowercase().to_list()
         firsts = Counter(" ".join(text.split()[:3]) for text in texts)
         openings[name_of(key)] = tuple(count.most_common(1)[0][1] / len(texts) for count in (Counter(texts), firsts))
     dialogues = next(iter(frames.values()))["dialogue_id"].to_list()
     figures = replicate(judged(work, asked, frames), dialogues, draws=RESAMPLES)
-    for metric in choose(["official", "texts"], MetricOptions()):
+    options = MetricOptions(classifiers={kind: Path(folder) for kind, folder in classifiers.items()})
+    for metric in choose(["official", "texts", *classifiers], options):
         measures = {name: metric.measure(frame) for name, frame in frames.items()}
         for name, own in replicate(measures, dialogues, draws=RESAMPLES).items():
             figures[name] = figures.get(name, {}) | own
@@ -159,15 +165,16 @@ def reply_table(
     figures: Mapping[str, Mapping[str, ReplicatedFigure]],
     openings: Mapping[str, tuple[float, float]],
     there: Mapping[Key, Path],
+    fitted: Sequence[str],
 ) -> str:
     rows = []
     for arm, label in LABELS.items():
         if seeds := seeds_of(arm, there):
             own = [figures[f"{arm}-{seed}"] for seed in seeds]
             shares = [[100 * openings[f"{arm}-{seed}"][i] for seed in seeds] for i in (0, 1)]
-            cells = [spread([one[name].value for one in own], 2) for name in (*OFFICIAL, *JUDGED)]
+            cells = [spread([one[name].value for one in own], 2) for name in (*OFFICIAL, *JUDGED, *fitted)]
             rows.append([label, *cells, *(spread(share, 1) for share in shares)])
-    head = ["greedy replies", *OFFICIAL, *JUDGED, "most frequent reply, %", "most frequent opening, %"]
+    head = ["greedy replies", *OFFICIAL, *JUDGED, *fitted, "most frequent reply, %", "most frequent opening, %"]
     return markdown(head, rows)
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     if not options.rows:
         from benchmarks.paper_arm_tables import tables
 
-        print(tables(options.work))
+        print(tables(options.work, dict(one.split("=", 1) for one in options.classifier)))
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -83,6 +83,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--answers", type=int, default=512, help="test contexts that are answered")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no arm after so many")
     parser.add_argument("--scratch", type=Path, help="where weights lie while they are needed; WORK by default")
+    parser.add_argument("--classifier", nargs="+", default=[], metavar="KIND=FOLDER", help="of fit-metric, for tables")
     parser.add_argument("--tables", action="store_true", help="only print what is there")
     return parser.parse_args(arguments)
 
