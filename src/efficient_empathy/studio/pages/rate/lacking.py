@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from efficient_empathy.studio.pages.rate.tasks import Setup
-from efficient_empathy.studio.server.bodies import first_fault
+from efficient_empathy.studio.server.bodies import first_fault, read_body
 
 FIELDS = {
     "name": "The name of the study",
@@ -31,10 +31,12 @@ PARTS = {
 
 
 def read_setup(content: bytes) -> Setup | str:
-    """A set-up, or a sentence on what it lacks."""
+    """A set-up, or a sentence on what it lacks. Raises `UserError` for what is no form at all."""
     try:
         return Setup.model_validate_json(content)
     except ValidationError as error:
+        if not first_fault(error)[0]:
+            return read_body(Setup, content)
         return _lacking(error)
 
 
