@@ -77,8 +77,13 @@ class RulePolicy(PolicyDefinition):
     @cached_property
     def trees(self) -> tuple[Tree, ...]:
         """The conditions of the rules, in their order."""
+        return self.trees_at({})
+
+    def trees_at(self, thresholds: Mapping[str, float]) -> tuple[Tree, ...]:
+        """`trees` at other values of these thresholds, quicker than making another policy of them."""
+        values = {**self.thresholds, **thresholds}
         return tuple(
-            condition(rule.condition, self.thresholds, self.name, _place(number, rule))
+            condition(rule.condition, values, self.name, _place(number, rule))
             for number, rule in enumerate(self.rules, 1)
         )
 

@@ -10,7 +10,8 @@ import { CategoryTable, SizeTable, Stack, counted, flipRows, swatch } from "./la
 import { ScoreMap } from "./score-map.js";
 
 const at = (id) => document.getElementById(id);
-const RESTING = 16; // milliseconds without a step before the studio is asked for the selection
+const RESTING = 0; // milliseconds: one request at a time is out, so a drag asks no faster than the studio selects
+const PAUSE = 150; // milliseconds of rest before the studio works out what flips, which is four selections more
 const SETTLED = 250;
 const KINDS = {
   counted: "",
@@ -132,6 +133,8 @@ async function complete(latest) {
   try {
     await loadSelection(latest, signal);
     if (latest === present) { redraw(); settle(); }
+    await new Promise((rested) => setTimeout(rested, PAUSE));
+    if (signal.aborted) return;
     await loadFlips(latest, signal);
     if (latest === present) redraw();
   } catch (error) {

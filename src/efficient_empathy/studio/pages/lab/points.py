@@ -140,14 +140,14 @@ class Points:
     """The point of every combination of whole scores (the last axis runs fastest) under each pattern of facts."""
     pattern_of_rows: npt.NDArray[np.int64]
 
-    def codes(self, policy: RulePolicy) -> Codes:
-        """The subset of each point at the thresholds of `policy`, as its position in the policy's subsets."""
+    def codes(self, policy: RulePolicy, thresholds: Mapping[str, float] | None = None) -> Codes:
+        """The subset of each point, as its position in the policy's subsets; `thresholds` in place of its own."""
 
         def truth(atom: Atom) -> npt.NDArray[np.bool_]:
             constant = self.truths.get(str(atom))
             return on_arrays(atom, self.values) if constant is None else constant
 
-        conditions = [holds(tree, truth) for tree in policy.trees]
+        conditions = [holds(tree, truth) for tree in policy.trees_at(thresholds or {})]
         choices = [np.uint8(code) for code in policy.rule_codes]
         codes = np.select(conditions, choices, np.uint8(policy.otherwise_code))
         return np.broadcast_to(codes, (len(self.at),)).astype(np.uint8)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import yaml
+from anyio import from_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -209,4 +210,7 @@ def _selection(views: Views, table: RunTable, request: Request) -> dict[str, Any
 
 
 def _flips(views: Views, table: RunTable, request: Request) -> dict[str, Any]:
-    return views.flips(table, choice_of(table, request.query_params))
+    def is_gone() -> bool:
+        return from_thread.run(request.is_disconnected)
+
+    return views.flips(table, choice_of(table, request.query_params), is_gone)

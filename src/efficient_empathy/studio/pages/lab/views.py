@@ -10,7 +10,8 @@ import base64
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Generic, Literal, TypeVar
@@ -132,6 +133,8 @@ many. `ranked`: a policy that takes the top, of which they tell nothing."""
 AT_ONCE = 100_000
 """Samples that are selected while the browser waits for its points."""
 _MOST_VALUES = 8
+_PATIENCE_S = 2
+"""How long flips wait for views at most, each time."""
 T = TypeVar("T")
 
 
@@ -172,12 +175,29 @@ class Views:
         self._rows: Latest[Rows] = Latest()
         self._sortings: Latest[Sorting] = Latest()
         self._lock = threading.Lock()
+        self._viewing, self._idle = 0, threading.Condition()
 
     def view(self, table: RunTable, choice: Choice, have: str = "") -> dict[str, Any]:
         """The points and their codes; without what follows from the samples alone where the browser `have`s it.
 
         It has that at each step, so then the selection comes with it, unless it takes long.
         """
+        with self._first():
+            return self._view(table, choice, have)
+
+    @contextmanager
+    def _first(self) -> Iterator[None]:
+        """While this runs, nobody begins with flips."""
+        with self._idle:
+            self._viewing += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._viewing -= 1
+                self._idle.notify_all()
+
+    def _view(self, table: RunTable, choice: Choice, have: str) -> dict[str, Any]:
         sorting = self._sort_samples(table, choice)
         policy, rows = choice.policy, sorting.rows
         selector = choice.selector(scales_of(table))
@@ -216,8 +236,11 @@ class Views:
             "assignment": _columns(assignment, "point", "category", "code", "n"),
         }
 
-    def flips(self, table: RunTable, choice: Choice) -> dict[str, Any]:
-        """What changes subset, by category, when one threshold moves by one: the differences of two selections."""
+    def flips(self, table: RunTable, choice: Choice, is_gone: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """What changes subset, by category, when one threshold moves by one: the differences of two selections.
+
+        It lets views go first, and ends with what it has when whoever asked `is_gone`.
+        """
         sorting = self._sort_samples(table, choice)
         rows = sorting.rows.frame["row"].to_numpy()
         categories = sorting.rows.frame["place of"].to_numpy()
@@ -226,6 +249,10 @@ class Views:
         for reach in sorting.reach:
             here = choice.policy.thresholds[reach.name]
             for by in (-1, 1):
+                with self._idle:
+                    self._idle.wait_for(lambda: not self._viewing, timeout=_PATIENCE_S)
+                if is_gone():
+                    return {"flips": []}
                 to = reach.neighbour(here, by)
                 codes_after = self._codes(table, choice, reach.name, to)[rows]
                 differs = codes_after != codes
@@ -297,7 +324,7 @@ def _slider(reach: Reach, policy: Policy) -> dict[str, Any]:
 def _slice(points: Points, policy: RulePolicy, reach: Reach) -> dict[str, Any]:
     """The codes of every point at each value of one threshold, the others as they are."""
     values = reach.values(policy.thresholds[reach.name])
-    codes = [points.codes(policy.with_thresholds(**{reach.name: value})) for value in values]
+    codes = [points.codes(policy, {reach.name: value}) for value in values]
     return {"values": values, "codes": _pack(np.concatenate(codes))}
 
 
