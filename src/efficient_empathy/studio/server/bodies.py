@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import re
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from efficient_empathy.foundation.errors import UserError
 
@@ -15,17 +16,29 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w(?:[\w .-]{0,58}\w)?", name):
+        raise ValueError("take up to 60 letters, digits, blanks, points, - and _, a letter or a digit at both ends")
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_folder_name)]
+"""What a folder may be called that a page makes."""
 Read = TypeVar("Read", bound=BaseModel)
 
 
 def read_body(kind: type[Read], content: bytes) -> Read:
     """A request's body. Raises `UserError` that names the first field which is wrong."""
     try:
-        return kind.model_validate_json(content)
+        body = kind.model_validate_json(content)
     except ValidationError as error:
         place, message = first_fault(error)
         where = ".".join(map(str, place))[:80] or "it is no JSON of ours"
-        raise UserError(f"the studio cannot take that request: {where}: {message.lower()[:200]}") from error
+        words = message.removeprefix("Value error, ").lower()[:200]
+        raise UserError(f"the studio cannot take that request: {where}: {words}") from error
+    if "\\u0000" in body.model_dump_json():
+        raise UserError("the studio cannot take that request: a text in it has a NUL character, which none may have")
+    return body
 
 
 def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:

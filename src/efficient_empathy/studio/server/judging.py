@@ -20,7 +20,8 @@ JUDGES = "judges"
 def own_judges(runs: Path) -> dict[str, Path]:
     """Judges that the runs in a folder hold, by `RUN: NAME`."""
     found = sorted(runs.glob(f"*/{JUDGES}/*/judge.json"))
-    return {f"{one.parents[2].name}: {one.parent.name}": one.parent for one in found}
+    within = [one for one in found if one.resolve().is_relative_to(runs.resolve())]
+    return {f"{one.parents[2].name}: {one.parent.name}": one.parent for one in within}
 
 
 class Judging(Body):

@@ -18,7 +18,7 @@ from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.settings import load
 from efficient_empathy.modelling.training.examples import assign_parts, size_of, training_rows
 from efficient_empathy.modelling.training.settings import TrainingSettings
-from efficient_empathy.studio.server.bodies import Body
+from efficient_empathy.studio.server.bodies import Body, FolderName
 from efficient_empathy.studio.server.jobs import flags, shown_path
 from efficient_empathy.studio.server.judging import JUDGES
 from efficient_empathy.studio.server.selections import OWN, choice_of
@@ -125,7 +125,7 @@ class DistillStep(Body):
     """Make a judge of one's own from the run's judgements and from what people have corrected."""
 
     step: Literal["distill"]
-    name: Annotated[str, Field(pattern=r"^\w[\w .-]{0,59}$")] = "mine"
+    name: FolderName = "mine"
     """Of its folder, in `judges/` of the run."""
     base: Annotated[str, Field(max_length=500)] = ""
     corrections: bool = False

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from browser import axe, text_of, visit_url
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.scoring.judges.distilled import BUNDLED
 from efficient_empathy.selection import SelectSettings, select
 from efficient_empathy.studio.pages.new.uploads import Upload, Uploads
 from misbehaving_server import MisbehavingServer
@@ -171,7 +173,22 @@ def test_what_cannot_be_read_or_started_is_said_in_words(tmp_path) -> None:
             status, seen = post("start", {**plan, "name": name})
             assert status == 400
             assert "no name for a run" in seen["error"]
+        status, seen = post("start", {**plan, "name": "nul", "source": "a\0b"})
+        assert (status, "NUL" in seen["error"]) == (400, True)
         assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+        judges = tmp_path / "runs" / "mine" / "judges"
+        shutil.copytree(BUNDLED, judges / "broken")
+        (judges / "broken" / "judge.json").write_text("nothing", "utf-8")
+        shutil.copytree(BUNDLED, tmp_path / "elsewhere")
+        (judges / "led-out").symlink_to(tmp_path / "elsewhere")
+        for own, words in (
+            ("broken", "judge.json is not valid"),
+            ("led-out", "there is no judge 'mine: led-out' here"),
+        ):
+            judging = {"judge": "distilled", "own": f"mine: {own}"}
+            status, seen = post("start", {**plan, "name": "next", "skip_bad_rows": True, "judging": judging})
+            assert (status, words in seen["error"]) == (400, True), seen
+        assert [one.name for one in (tmp_path / "runs").iterdir()] == ["mine"]
     with serving([], tmp_path, home=tmp_path / "runs", read_only=True) as served:
         assert ask(served, "/api/new/start", "POST", body=b"{}")[0] == 403
         assert "read-only" in ask(served, "/new")[2]

@@ -176,6 +176,16 @@ def test_all_that_pass_the_filters_are_corrected_kept_and_downloaded(
     assert axe(page) == []
 
 
+def test_a_filter_that_nothing_passes_or_nobody_knows_has_nothing_rated(run: Workspace, served: Served) -> None:
+    for name, query in (("empty", "q=no+such+words"), ("odd", "cell=7")):
+        post(served, "/api/samples/filters?run=run", {"name": name, "query": query})
+    setup = {"name": "study", "models": ["reference"], "raters": ["ann"]}
+    for name, words in (("empty", "no sample passes"), ("odd", "asks for cell"), ("gone", "there is no filter")):
+        assert words in post(served, "/api/rate/preview?run=run", {**setup, "filter": name})["missing"]
+    bad = post(served, "/api/samples/golden?run=run", {"name": "../out", "expected": 60}, 400)
+    assert "letters, digits, blanks" in bad["error"]
+
+
 def test_what_was_asked_for_in_vain_is_said_and_nothing_is_written(run: Workspace, served: Served) -> None:
     first = SAMPLES[0].id
     for about, said, fault, code in (

@@ -197,6 +197,10 @@ def _start(studio: Studio, body: Start) -> dict[str, str]:
     judging = body.judging
     source = body.source if "://" in body.source or not Path(body.source).exists() else str(Path(body.source).resolve())
     words = judging.score_words(studio.runs.folder)
+    if judging.own:  # a judge that cannot be had is told before there is a run
+        with TemporaryDirectory() as folder:
+            rubric, options = Rubric.load(judging.rubric_of(studio.runs.folder)), judging.options(studio.runs.folder)
+            build_judge(judging.judge, rubric, Workspace(folder), options)
     workspace = studio.runs.make(body.name)
     judging.hand_over_key(studio.jobs, workspace.root)
     command = [

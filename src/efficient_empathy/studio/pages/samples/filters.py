@@ -26,7 +26,8 @@ from efficient_empathy.prompts.golden.making import make_golden
 from efficient_empathy.prompts.settings import GoldenSettings
 from efficient_empathy.selection.exports import ABOUT, messages, prompt_and_completion
 from efficient_empathy.studio.pages.samples.corrections import ids_of, post, shown_ids
-from efficient_empathy.studio.server.bodies import Body
+from efficient_empathy.studio.server.address import strangers
+from efficient_empathy.studio.server.bodies import Body, FolderName
 from efficient_empathy.studio.server.context import Studio
 from efficient_empathy.studio.server.downloads import written_file
 from efficient_empathy.studio.server.jobs import shown_path
@@ -63,7 +64,7 @@ class FilterBody(Body):
 class GoldenBody(Body):
     """Make a golden set of all samples that pass the filters of the request."""
 
-    name: str = Field(pattern=r"^[\w][\w .-]{0,59}$")
+    name: FolderName
     """The folder's, in `golden/` of the run."""
     expected: int
     """How many samples they were told it is about."""
@@ -84,8 +85,15 @@ def filtered_ids(data: SampleData, workspace: Workspace, name: str) -> list[str]
     if query is None:
         raise UserError(f"there is no filter {name!r}: save one on the page Samples")
 
+    from efficient_empathy.studio.pages.samples.routes import KNOWN
+
     asked = dict(parse_qsl(query))
-    return data.steady(workspace, lambda index: ids_of(index, data.rows_shown(index, asked)))
+    if unknown := strangers(asked, KNOWN):
+        raise UserError(f"the filter {name} cannot be used: it {unknown[0].removeprefix('The address ').rstrip('.')}")
+    ids = data.steady(workspace, lambda index: ids_of(index, data.rows_shown(index, asked)))
+    if not ids:
+        raise UserError(f"no sample passes the filter {name} any more: choose another")
+    return ids
 
 
 def filter_routes(studio: Studio, data: SampleData) -> list[BaseRoute]:
