@@ -1,5 +1,5 @@
 import ast
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from efficient_empathy.cli import COMMANDS
 from efficient_empathy.cli.lazy import commands_of
 from efficient_empathy.dialogues.formats import FORMATS
 from efficient_empathy.foundation.settings import fields_of
+from repository_scripts import load_script
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -16,10 +17,7 @@ DOCS = ROOT / "docs"
 
 @pytest.fixture(scope="module")
 def reference():
-    spec = importlib.util.spec_from_file_location("write_reference", ROOT / "scripts" / "write_reference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("write_reference")
 
 
 def settings_classes() -> list[str]:

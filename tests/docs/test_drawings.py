@@ -1,11 +1,12 @@
 """The handbook's drawings: those of scripts/handbook_drawings.py, in words that a picture can hold."""
 
-import importlib.util
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from repository_scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -13,10 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("handbook_drawings", ROOT / "scripts" / "handbook_drawings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("handbook_drawings")
 
 
 @pytest.mark.parametrize("name", ["pipeline", "rules", "mixture"])

@@ -1,10 +1,11 @@
 """The notebooks run from the first cell to the last, and their pages on the site show what they show."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+
+from repository_scripts import load_script
 
 nbformat = pytest.importorskip("nbformat", reason="notebooks need nbformat, nbclient and ipykernel: the extra dev")
 pytest.importorskip("nbclient", reason="notebooks need nbformat, nbclient and ipykernel: the extra dev")
@@ -17,10 +18,7 @@ NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts" / "run_notebooks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("run_notebooks")
 
 
 def without_figures(page: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ _LONGEST = 4000
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(ABC):
     """What stands in a column of the table: of each sample a value, which is read beside those of other columns."""
 
     run: str
@@ -42,21 +43,21 @@ class Column:
         """What it is called on the page."""
         return self.name
 
+    @abstractmethod
     def frame(self) -> pl.DataFrame:
         """`sample_id` and `value`, of those samples that it has one of. Raises `UserError` where it cannot be read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apart(self, values: Sequence[pl.Expr]) -> pl.Expr:
         """How far apart the values of all columns are; 0 where they are the same."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, value: Any) -> str:
         """What of a value can be searched for a text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cell(self, sample_id: str, value: Any, first: Any) -> Cell:
         """A value as it stands on the page, beside that of the first column."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
