@@ -27,8 +27,12 @@ FolderName = Annotated[str, AfterValidator(_folder_name)]
 Read = TypeVar("Read", bound=BaseModel)
 
 
-def read_body(kind: type[Read], content: bytes) -> Read:
-    """A request's body. Raises `UserError` that names the first field which is wrong."""
+def read_body(kind: type[Read], content: bytes, *, may_have_nul: bool = False) -> Read:
+    """A request's body. Raises `UserError` that names the first field which is wrong.
+
+    A NUL is refused, as no name, path or query may have one, unless texts that models wrote come in the body: these
+    may, and then its `kind` checks its names.
+    """
     try:
         body = kind.model_validate_json(content)
     except ValidationError as error:
@@ -36,7 +40,7 @@ def read_body(kind: type[Read], content: bytes) -> Read:
         where = ".".join(map(str, place))[:80] or "it is no JSON of ours"
         words = message.removeprefix("Value error, ").lower()[:200]
         raise UserError(f"the studio cannot take that request: {where}: {words}") from error
-    if "\\u0000" in body.model_dump_json():
+    if not may_have_nul and "\\u0000" in body.model_dump_json():
         raise UserError("the studio cannot take that request: a text in it has a NUL character, which none may have")
     return body
 

@@ -4,6 +4,8 @@ import importlib.util
 import itertools
 import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ pytest.importorskip("transformers", reason='needs the extra "train"')
 
 import misbehaviours
 from browser import axe, open_page, run_async, text_of
+from efficient_empathy.evaluation.ratings.questions import writable
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.modelling.generation import EndpointOptions, GenerationSettings
@@ -29,6 +32,7 @@ from efficient_empathy.studio.pages.chat.turns import (
     ChatRequest,
     RatingRequest,
     Turn,
+    chat_material,
     list_models,
     path_of,
     send,
@@ -350,6 +354,30 @@ def test_line_breaks_of_every_kind_stay_inside_a_turn(tmp_path) -> None:
     told = [send(workspace, sent(text), {"base": "Base model"}) for _ in range(2)]
     assert [one["is_new"] for one in told] == [True, False]
     assert [one["context"][0]["text"] for one in turns(workspace)] == [text]
+
+
+def test_a_nul_that_a_model_wrote_is_answered_and_rated_and_none_is_in_a_name(run, tmp_path) -> None:
+    workspace, said = copied(run, tmp_path), "a\0b"
+    context = [{"role": "speaker", "text": said}]
+    with studio(workspace, tmp_path) as url:
+
+        def post(path: str, body: dict[str, Any]) -> tuple[int, str]:
+            request = urllib.request.Request(f"{url}/api/chat/{path}", json.dumps(body).encode(), {"Origin": url})
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+
+        status, told = post("replies", {"asks": [{"model": "base", "context": context}], "max_tokens": 2})
+        assert (status, "event: done" in told) == (200, True), told
+        rated = {"context": context, "replies": [{"model": "base", "response": said}]}
+        assert post("turns", rated)[0] == 200
+        status, told = post("turns", rated | {"replies": [{"model": said, "response": said}]})
+        assert (status, "replies.0.model" in told) == (400, True), told
+    assert [one["replies"][0]["response"] for one in turns(workspace)] == [said]
+    (shown,) = chat_material(workspace, ["base"], count=None, seed=0).responses["base"].values()
+    assert (shown, writable(shown)) == (said, "a�b")  # what was written, and what raters see
 
 
 @contextlib.contextmanager

@@ -52,11 +52,11 @@ def routes(studio: Studio) -> list[BaseRoute]:
         return JSONResponse({"models": listing, "queue": len(turns(workspace)), "looks": looks})
 
     async def replies(request: Request) -> Response:
-        workspace, chat = studio.run(request), read_body(ChatRequest, await request.body())
+        workspace, chat = studio.run(request), read_body(ChatRequest, await request.body(), may_have_nul=True)
         return StreamingResponse(_events(talk, workspace, studio.chat_endpoints, chat), media_type="text/event-stream")
 
     async def rating(request: Request) -> Response:
-        workspace, turn = studio.run(request), read_body(RatingRequest, await request.body())
+        workspace, turn = studio.run(request), read_body(RatingRequest, await request.body(), may_have_nul=True)
         labels = {str(one["name"]): str(one["label"]) for one in list_models(workspace, studio.chat_endpoints)}
         return JSONResponse(send(workspace, turn, labels))
 

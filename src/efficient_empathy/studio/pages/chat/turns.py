@@ -52,7 +52,7 @@ class Turn(Body):
 
 
 Context = Annotated[list[Turn], Field(min_length=1, max_length=200)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
 class Question(Body):
