@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from itertools import combinations
 from typing import Any
 
@@ -22,49 +23,80 @@ Table = npt.NDArray[Any]
 _STEP = 2.0**20
 _CHUNK = 1 << 22
 """Numbers held at once while the axes are summed over one after the other."""
+_ROWS = 1 << 17
+"""Samples made ready at once."""
 _PRODUCT = 1 << 16
 """Products of one multiplication of matrices: fewer than BLAS shares out among threads, which on a busy machine wait
 for each other, and a piece stays in the cache."""
 
 
-def subset_masses(
-    tables: Sequence[Table], cells: npt.NDArray[np.bool_], dependence: npt.NDArray[Any] | float = 0.0
-) -> npt.NDArray[np.float32]:
-    """P(subset) of each sample, (samples, subsets): the mass on the subset's cells, (subsets, levels, levels, …).
+class Distributions:
+    """Samples' distributions on axes together, made ready: the mass on any cells of the axes comes quickly from them.
 
-    `tables` has one distribution per axis of `cells`. `dependence` has one number per pair of axes, in the order of
+    `tables` has one distribution per axis. `dependence` has one number per pair of axes, in the order of
     `itertools.combinations`: (samples, pairs), or (pairs,) or one number for all.
     Probabilities are rounded to 2⁻²⁰ first, and so is what is passed on from one axis to the next, so that every sum is
     exact and a row's result does not hang on its place in the array.
     """
-    rows, pairs = len(tables[0]), len(tables) * (len(tables) - 1) // 2
-    c = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (rows, pairs))
-    blocks, members = _merge_levels(cells)
-    chunk = max(1, _CHUNK // (blocks.size // blocks.shape[1]))
-    masses = [
-        _masses([table[at : at + chunk] for table in tables], blocks, members, c[at : at + chunk])
-        for at in range(0, max(rows, 1), chunk)
-    ]
-    return np.concatenate(masses)
+
+    def __init__(self, tables: Sequence[Table], dependence: npt.NDArray[Any] | float = 0.0) -> None:
+        pairs = len(tables) * (len(tables) - 1) // 2
+        self._plain = [np.rint(np.asarray(table, dtype=np.float64) * _STEP) for table in tables]
+        self._totals = [table.sum(axis=1) for table in self._plain]
+        self._numbers = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (len(tables[0]), pairs))
+        dependent = self._numbers.any()
+        self._moments = [np.rint(table * _centre(table)) for table in self._plain] if dependent else []
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        return sum(table.nbytes for table in (*self._plain, *self._totals, *self._moments))
+
+    def of(self, rows: npt.NDArray[np.intp] | slice) -> Distributions:
+        """Those of some of the samples."""
+        part = copy(self)
+        part._plain, part._totals, part._moments = (
+            [table[rows] for table in tables] for tables in (self._plain, self._totals, self._moments)
+        )
+        part._numbers = self._numbers[rows]
+        return part
+
+    def masses(self, cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        """P(subset) of each sample, (samples, subsets): the mass on its cells, (subsets, levels, levels, …)."""
+        blocks, members = _merge_levels(cells)
+        chunk = max(1, _CHUNK // (blocks.size // blocks.shape[1]))
+        if len(self) <= chunk:
+            return self._masses(blocks, members)
+        parts = (self.of(slice(at, at + chunk)) for at in range(0, len(self), chunk))
+        return np.concatenate([part._masses(blocks, members) for part in parts])
+
+    def _masses(self, cells: npt.NDArray[Any], members: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        totals = self._totals
+        probabilities = [_times(table, member) for table, member in zip(self._plain, members, strict=True)]
+        mass = _mass_on(cells, probabilities, totals)
+        if self._moments:
+            kernels = [_times(table, member) for table, member in zip(self._moments, members, strict=True)]
+            for pair, number in zip(combinations(range(len(members)), 2), self._numbers.T, strict=True):
+                factors = [kernels[axis] if axis in pair else probabilities[axis] for axis in range(len(members))]
+                mass = mass + number[:, None] * _mass_on(cells, factors, totals)
+        total = totals[0] * totals[-1] if len(totals) > 1 else totals[0]
+        masses = np.maximum(mass / total[:, None], 0)
+        shares: npt.NDArray[np.float32] = (masses / masses.sum(axis=1, keepdims=True)).astype(np.float32)
+        return shares
 
 
-def _masses(
-    tables: Sequence[Table], cells: npt.NDArray[Any], members: Sequence[npt.NDArray[Any]], c: npt.NDArray[Any]
+def subset_masses(
+    tables: Sequence[Table], cells: npt.NDArray[np.bool_], dependence: npt.NDArray[Any] | float = 0.0
 ) -> npt.NDArray[np.float32]:
-    plain = [np.rint(np.asarray(table, dtype=np.float64) * _STEP) for table in tables]
-    totals = [table.sum(axis=1) for table in plain]
-    probabilities = [_times(table, member) for table, member in zip(plain, members, strict=True)]
-    mass = _mass_on(cells, probabilities, totals)
-    if c.any():
-        moments = (np.rint(table * _centre(table)) for table in plain)
-        kernels = [_times(table, member) for table, member in zip(moments, members, strict=True)]
-        for pair, number in zip(combinations(range(len(tables)), 2), c.T, strict=True):
-            factors = [kernels[axis] if axis in pair else probabilities[axis] for axis in range(len(tables))]
-            mass = mass + number[:, None] * _mass_on(cells, factors, totals)
-    total = totals[0] * totals[-1] if len(totals) > 1 else totals[0]
-    masses = np.maximum(mass / total[:, None], 0)
-    shares: npt.NDArray[np.float32] = (masses / masses.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
+    """`Distributions(tables, dependence).masses(cells)`, with few samples ready at once."""
+    rows, pairs = len(tables[0]), len(tables) * (len(tables) - 1) // 2
+    numbers = np.broadcast_to(np.asarray(dependence, dtype=np.float64), (rows, pairs))
+    places = [slice(at, at + _ROWS) for at in range(0, max(rows, 1), _ROWS)]
+    masses = [Distributions([table[here] for table in tables], numbers[here]).masses(cells) for here in places]
+    return np.concatenate(masses)
 
 
 def _mass_on(cells: npt.NDArray[Any], factors: Sequence[Table], totals: Sequence[Table]) -> npt.NDArray[np.float64]:

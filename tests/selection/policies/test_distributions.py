@@ -3,8 +3,14 @@ import polars as pl
 import pytest
 
 from efficient_empathy.scoring.scores import DEPENDENCE
-from efficient_empathy.selection.policies import load_policy
-from efficient_empathy.selection.policies.distributions import axis_masses, distribution_column, row_masses
+from efficient_empathy.selection.policies import RulePolicy, load_policy
+from efficient_empathy.selection.policies.distributions import (
+    axis_masses,
+    distribution_column,
+    masses_of,
+    ready_batches,
+    row_masses,
+)
 from efficient_empathy.selection.policies.reasons import odds, odds_text
 
 SCALES = {"warmth": (1, 5), "sensibility": (0, 10), "rationality": (0, 10)}
@@ -29,6 +35,50 @@ def test_without_a_frame_the_masses_are_those_of_the_rows_to_the_last_bit(policy
     assert np.array_equal(axis_masses(bound, tables, dependence), whole)
     for i in (0, 99, 199):
         assert np.array_equal(axis_masses(bound, [table[i : i + 1] for table in tables], dependence), whole[i : i + 1])
+
+
+LENGTHS = RulePolicy.model_validate(
+    {
+        "name": "lengths",
+        "thresholds": {"alpha": 5, "shortest": 4},
+        "rules": [
+            {"discard": "response_words < shortest"},
+            {"sensibility": "sensibility > alpha and rationality <= alpha"},
+            {"rationality": "rationality > alpha"},
+        ],
+        "otherwise": "discard",
+    }
+)
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+@pytest.mark.parametrize(("policy", "moved"), [(load_policy("paper"), "beta"), (LENGTHS, "shortest")])
+def test_batches_made_ready_once_serve_every_threshold(policy, moved, dependent) -> None:
+    """Also rows without scores, rows without distributions, and rules on facts, which part the rows anew."""
+    rng = np.random.default_rng(2)
+    tables = {
+        axis: rng.dirichlet(np.ones(high - low + 1), 300).astype(np.float32) for axis, (low, high) in SCALES.items()
+    }
+    frame = pl.DataFrame(
+        {"sample_id": [f"{i}" for i in range(300)], "response_words": rng.integers(1, 9, 300)}
+        | {axis: table @ np.arange(table.shape[1], dtype=np.float32) for axis, table in tables.items()}
+        | {distribution_column(axis): table for axis, table in tables.items()}
+        | ({DEPENDENCE: rng.normal(0, 0.02, (300, 3)).astype(np.float32)} if dependent else {})
+    )
+    has_distributions = pl.int_range(pl.len()) % 7 > 0
+    names = list(map(distribution_column, SCALES))
+    frame = frame.with_columns(pl.when(has_distributions).then(pl.col(name)).alias(name) for name in names)
+    scored = pl.int_range(pl.len()) % 5 > 0
+    ready = list(ready_batches(policy.bind(SCALES), frame.lazy(), scored, seed=3))
+    seen = []
+    for value in (1, 4, 6, 8):
+        bound = policy.with_thresholds(**{moved: value}).bind(SCALES)
+        once, anew = masses_of(bound, ready), row_masses(bound, frame.lazy(), scored, 3)
+        for one, other in ((once.scored, anew.scored), (once.ties, anew.ties), (once.p, anew.p)):
+            assert np.array_equal(one, other)
+        assert once.p.shape == (240, 3)
+        seen.append(once.p.sum(axis=0))
+    assert len({tuple(one) for one in seen}) == 4
 
 
 def test_the_odds_of_one_sample_are_in_the_words_of_a_column() -> None:

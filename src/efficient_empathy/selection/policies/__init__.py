@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -64,7 +65,7 @@ def policy_of_definition(definition: Mapping[str, Any]) -> Policy:
 
 def _load(name: str, options: Mapping[str, Any]) -> Policy:
     if name in BUNDLED:
-        return _read(files(__package__) / "bundled" / f"{name}.yaml", options)
+        return _bundled(name, options) if options else _bundled_alone(name)
     if name in PLUGINS:
         return _plugin(name, options)
     path = Path(name)
@@ -72,6 +73,15 @@ def _load(name: str, options: Mapping[str, Any]) -> Policy:
         return _read(path, options)
     names = policy_names()
     raise UserError(f"there is no policy {name!r}: give a YAML file or one of {', '.join(names)}{closest(name, names)}")
+
+
+def _bundled(name: str, options: Mapping[str, Any]) -> Policy:
+    return _read(files(__package__) / "bundled" / f"{name}.yaml", options)
+
+
+@cache
+def _bundled_alone(name: str) -> Policy:
+    return _bundled(name, {})
 
 
 def _read(file: Path | Traversable, options: Mapping[str, Any]) -> Policy:

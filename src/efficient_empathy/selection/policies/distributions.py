@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from math import prod
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import PROBABILITIES
-from efficient_empathy.scoring.dependence import subset_masses
+from efficient_empathy.scoring.dependence import Distributions, subset_masses
 from efficient_empathy.scoring.scores import DEPENDENCE
 from efficient_empathy.selection.policies.conditions import on_columns
 from efficient_empathy.selection.policies.rule_policy import BoundRules
@@ -25,6 +25,8 @@ MOST_CELLS = 1_000_000
 _MOST_COMPARISONS = 60
 _BATCH = 1 << 17
 _PATTERNS = 64
+Pattern = tuple[bool, ...]
+"""Whether each of a policy's comparisons with facts holds."""
 
 
 def distribution_column(axis: str) -> str:
@@ -49,6 +51,27 @@ def row_masses(bound: BoundRules, scores: pl.LazyFrame, scored: pl.Expr, seed: i
     A row without a distribution has its subset by the rules on its scores as certain. Raises `UserError` where the axes
     have too many levels together, or distributions of another length than their scale.
     """
+    return masses_of(bound, ready_batches(bound, scores, scored, seed))
+
+
+def masses_of(bound: BoundRules, batches: Iterable[ReadyBatch]) -> RowMasses:
+    """The masses of `ready_batches`, which may be those of another policy that looks at the same axes and facts.
+
+    Raises `UserError` for too many comparisons with facts.
+    """
+    _check_size(bound)
+    cells_of = lru_cache(_PATTERNS)(partial(_cells, bound))
+    scored, ties = [np.zeros(0, np.bool_)], [np.zeros(0, np.uint64)]
+    masses = [np.zeros((0, len(bound.policy.subsets)), np.float32)]
+    for batch in batches:
+        scored.append(batch.scored)
+        ties.append(batch.ties)
+        masses.append(batch.masses(bound, cells_of))
+    return RowMasses(np.concatenate(scored), np.concatenate(masses), np.concatenate(ties))
+
+
+def ready_batches(bound: BoundRules, scores: pl.LazyFrame, scored: pl.Expr, seed: int) -> Iterator[ReadyBatch]:
+    """All of `row_masses` that thresholds do not change, for policies that look at the axes and facts of this one."""
     schema = scores.collect_schema()
     _check_levels(bound, schema)
     columns = scores.select(
@@ -57,17 +80,77 @@ def row_masses(bound: BoundRules, scores: pl.LazyFrame, scored: pl.Expr, seed: i
         *(pl.col(axis).cast(pl.Float32) for axis in bound.axes),
         *map(distribution_column, bound.axes),
         *([DEPENDENCE] if DEPENDENCE in schema else []),
-        *(on_columns(atom).alias(text) for text, atom in bound.fact_atoms.items()),
+        *bound.policy.facts,
     )
-    batches = _Batches(bound, DEPENDENCE in schema)
-    has_scores, ties = [np.zeros(0, np.bool_)], [np.zeros(0, np.uint64)]
-    masses = [np.zeros((0, batches.subsets), np.float32)]
+    every = list(combinations(bound.scales, 2))
+    pairs = [every.index(pair) for pair in combinations(bound.axes, 2)] if DEPENDENCE in schema else []
     for batch in columns.collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
-        has_scores.append(batch["scored"].to_numpy())
         rows = batch.filter("scored")
-        ties.append(tie_hash(rows["sample_id"], seed))
-        masses.append(batches.masses(rows))
-    return RowMasses(np.concatenate(has_scores), np.concatenate(masses), np.concatenate(ties))
+        names = [distribution_column(axis) for axis in bound.axes]
+        whole = rows.select(pl.all_horizontal(pl.col(names).is_not_null())).to_series().to_numpy()
+        complete = rows if whole.all() else rows.filter(whole)
+        numbers = np.nan_to_num(complete[DEPENDENCE].to_numpy().astype(np.float64)[:, pairs]) if pairs else 0.0
+        yield ReadyBatch(
+            batch["scored"].to_numpy(),
+            tie_hash(rows["sample_id"], seed),
+            rows.select(*bound.axes, *bound.policy.facts),
+            np.flatnonzero(whole),
+            Distributions([complete[name].to_numpy() for name in names], numbers),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyBatch:
+    """Some rows: which are scored, and of those the hash, the scores and facts, and the distributions of `whole`.
+
+    `whole` has the places of the rows with a distribution on every axis.
+    """
+
+    scored: npt.NDArray[np.bool_]
+    ties: Ties
+    rows: pl.DataFrame
+    whole: npt.NDArray[np.intp]
+    distributions: Distributions
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        return self.distributions.nbytes + self.ties.nbytes + int(self.rows.estimated_size())
+
+    def masses(self, bound: BoundRules, cells_of: Callable[[Pattern], npt.NDArray[np.bool_]]) -> Probabilities:
+        """P(subset) of the scored rows, (rows, subsets); `cells_of` has the cells by which comparisons hold."""
+        truths = self.rows.select(on_columns(atom).alias(text) for text, atom in bound.fact_atoms.items())
+        if len(self.whole) < len(self.rows):
+            points = {axis: self.rows[axis].to_numpy() for axis in bound.axes}
+            codes = bound.codes_at(points | {text: truths[text].to_numpy() for text in bound.fact_atoms})
+            masses = np.eye(len(bound.policy.subsets), dtype=np.float32)[codes]
+        else:
+            masses = np.empty((len(self.rows), len(bound.policy.subsets)), np.float32)
+        for pattern, members in _patterns(truths, self.whole):
+            part = self.distributions if members is None else self.distributions.of(members)
+            masses[self.whole if members is None else self.whole[members]] = part.masses(cells_of(pattern))
+        return masses
+
+
+def _cells(bound: BoundRules, pattern: Pattern) -> npt.NDArray[np.bool_]:
+    codes = bound.grid_codes(dict(zip(bound.fact_atoms, pattern, strict=True)))
+    cells: npt.NDArray[np.bool_] = codes == np.arange(len(bound.policy.subsets)).reshape(-1, *[1] * codes.ndim)
+    return cells
+
+
+def _patterns(
+    truths: pl.DataFrame, whole: npt.NDArray[np.intp]
+) -> Iterator[tuple[Pattern, npt.NDArray[np.intp] | None]]:
+    """Which comparisons with facts hold, and the places in `whole` where it is these; None for all of them."""
+    if not truths.width:
+        if len(whole):
+            yield (), None
+        return
+    bits = np.stack([column.to_numpy()[whole] for column in truths], axis=1)
+    numbers = bits @ (np.uint64(1) << np.arange(truths.width, dtype=np.uint64))
+    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+    for group, row in enumerate(first):
+        yield tuple(map(bool, bits[row])), np.flatnonzero(place == group)
 
 
 def axis_masses(
@@ -82,57 +165,6 @@ def axis_masses(
     pairs = list(combinations(bound.scales, 2))
     numbers = [dependence[pairs.index(pair)] for pair in combinations(bound.axes, 2)] if len(dependence) else 0.0
     return subset_masses(own, bound.subset_cells, np.asarray(numbers, np.float32).astype(np.float64))
-
-
-class _Batches:
-    """The masses of one batch of scored rows after the other."""
-
-    def __init__(self, bound: BoundRules, has_dependence: bool) -> None:
-        self.bound = bound
-        self.subsets = len(bound.policy.subsets)
-        pairs = list(combinations(bound.scales, 2))
-        self.pairs = [pairs.index(pair) for pair in combinations(bound.axes, 2)] if has_dependence else []
-        self.cells = lru_cache(_PATTERNS)(self._cells)
-
-    def masses(self, rows: pl.DataFrame) -> Probabilities:
-        """P(subset), (rows, subsets)."""
-        names = (*self.bound.axes, *self.bound.fact_atoms)
-        codes = self.bound.codes_at({name: rows[name].to_numpy() for name in names})
-        masses = np.eye(self.subsets, dtype=np.float32)[codes]
-        distributions = [distribution_column(axis) for axis in self.bound.axes]
-        complete = rows.select(pl.all_horizontal(pl.col(distributions).is_not_null())).to_series().to_numpy()
-        for pattern, members in _patterns(rows, tuple(self.bound.fact_atoms), complete):
-            part = rows if len(members) == len(rows) else rows[members]
-            tables = [part[name].to_numpy() for name in distributions]
-            masses[members] = subset_masses(tables, self.cells(pattern), self._dependence(part))
-        return masses
-
-    def _dependence(self, rows: pl.DataFrame) -> npt.NDArray[np.float64] | float:
-        if not self.pairs:
-            return 0.0
-        numbers = rows[DEPENDENCE].to_numpy().astype(np.float64)
-        return np.nan_to_num(numbers[:, self.pairs])
-
-    def _cells(self, pattern: tuple[bool, ...]) -> npt.NDArray[np.bool_]:
-        codes = self.bound.grid_codes(dict(zip(self.bound.fact_atoms, pattern, strict=True)))
-        cells: npt.NDArray[np.bool_] = codes == np.arange(self.subsets).reshape(-1, *[1] * codes.ndim)
-        return cells
-
-
-def _patterns(
-    rows: pl.DataFrame, atoms: tuple[str, ...], complete: npt.NDArray[np.bool_]
-) -> Iterator[tuple[tuple[bool, ...], npt.NDArray[np.intp]]]:
-    """Which comparisons with facts hold, and the rows where it is these."""
-    members = np.flatnonzero(complete)
-    if not atoms:
-        if len(members):
-            yield (), members
-        return
-    bits = np.stack([rows[atom].to_numpy()[members] for atom in atoms], axis=1)
-    numbers = bits @ (np.uint64(1) << np.arange(len(atoms), dtype=np.uint64))
-    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
-    for group, row in enumerate(first):
-        yield tuple(map(bool, bits[row])), members[place == group]
 
 
 def _check_size(bound: BoundRules) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, get_args
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import UNSCORED, scored_on
-from efficient_empathy.selection.policies.distributions import distribution_column, row_masses
+from efficient_empathy.selection.policies.distributions import ReadyBatch, distribution_column, masses_of, ready_batches
 from efficient_empathy.selection.policies.people import with_people
 from efficient_empathy.selection.policies.reasons import odds, rule_reasons
 from efficient_empathy.selection.policies.rule_policy import BoundRules, RulePolicy
@@ -96,6 +96,8 @@ class RuleSelector:
     bound: BoundRules
     decide: Decide = "auto"
     seed: int = 0
+    ready: Sequence[ReadyBatch] | None = field(default=None, compare=False, repr=False)
+    """The `ready_batches` of the very rows that it is applied to, for who selects from them again and again."""
 
     def __post_init__(self) -> None:
         if self.decide not in get_args(Decide):
@@ -139,8 +141,8 @@ class RuleSelector:
         require_columns(self.policy, self.bound.axes, self.bound.scales, names)
         if self.by_probability(names):
             marks = self._marks(scores)
-            rows = scores.drop(*marks.columns, *(n for n in names if n.startswith("p_")), strict=False)
-            scores = pl.concat([rows, marks.lazy()], how="horizontal")
+            rows = scores.drop("subset", *(n for n in names if n.startswith("p_")), strict=False)
+            scores = pl.concat([rows, marks], how="horizontal")
             subset, reason = pl.col("subset").cast(pl.String), odds(self.subsets, singly=self._singly(names))
         elif decided_on == WHOLE_SCORES and not self.policy.facts and self._cells <= MOST_CELLS:
             subset, reason = self._look_up()
@@ -159,7 +161,7 @@ class RuleSelector:
     def expected_counts(self, scores: pl.DataFrame) -> dict[str, int]:
         """How many samples each subset has; by probability, as many as the judge itself expects."""
         if self.by_probability(scores.columns) and not self._singly(scores.columns):
-            p = row_masses(self.bound, scores.lazy(), self._scored, self.seed).p
+            p = masses_of(self.bound, self.ready_batches(scores.lazy())).p
             return dict(zip(self.subsets, expected_shares(p).tolist(), strict=True))
         counts = dict(self.assign(scores)["subset"].value_counts().iter_rows())
         return {subset: counts.get(subset, 0) for subset in self.subsets}
@@ -174,6 +176,10 @@ class RuleSelector:
                 f"on {', '.join(axes) or 'an axis that the policy looks at'}: use 'scores'"
             )
         return present and self.decide != "scores"
+
+    def ready_batches(self, scores: pl.LazyFrame) -> Iterable[ReadyBatch]:
+        """What thresholds do not change of these rows, one batch at a time unless they were `ready`."""
+        return ready_batches(self.bound, scores, self._scored, self.seed) if self.ready is None else self.ready
 
     @cached_property
     def _scored(self) -> pl.Expr:
@@ -202,13 +208,13 @@ class RuleSelector:
         subset, reason = (cell.replace_strict(old, decided[name], default=None) for name in ("subset", "reason"))
         return subset, reason
 
-    def _marks(self, scores: pl.LazyFrame) -> pl.DataFrame:
+    def _marks(self, scores: pl.LazyFrame) -> pl.LazyFrame:
         """What one row cannot know alone: each row's subset, and P of every subset; null for rows without scores."""
-        rows = row_masses(self.bound, scores, self._scored, self.seed)
+        rows = masses_of(self.bound, self.ready_batches(scores))
         singly = self._singly(scores.collect_schema().names())
         labels = rows.p.argmax(axis=1) if singly else match_shares(rows.p, expected_shares(rows.p), rows.ties)
         place = pl.Series(np.where(rows.scored, np.cumsum(rows.scored) - 1, 0)).set(pl.Series(~rows.scored), None)
-        marks = pl.DataFrame(
+        marks = pl.LazyFrame(
             {
                 "subset": pl.Series(labels, dtype=pl.UInt8),
                 **{f"p_{name}": rows.p[:, k] for k, name in enumerate(self.subsets)},

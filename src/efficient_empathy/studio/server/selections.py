@@ -6,7 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TypeVar, cast, get_args
@@ -23,6 +23,7 @@ from efficient_empathy.selection.policies import (
     Decide,
     Policy,
     RulePolicy,
+    RuleSelector,
     Scales,
     Selector,
     load_policy,
@@ -30,6 +31,7 @@ from efficient_empathy.selection.policies import (
     policy_names,
     policy_of_definition,
 )
+from efficient_empathy.selection.policies.distributions import ReadyBatch
 from efficient_empathy.selection.stage import columns_for, scan_for, subsets_of
 
 UNSCORED_CODE = 255
@@ -151,11 +153,15 @@ def number_of(name: str, value: str) -> float:
 
 
 class Selections:
-    """What policies select, worked out once for the same files; the last ones are held, and so are the scores."""
+    """What policies select, worked out once for the same files; the last ones are held, and so are the scores.
+
+    With the scores it holds what no threshold changes of them.
+    """
 
     def __init__(self) -> None:
         self._recent: OrderedDict[tuple[object, ...], Selection] = OrderedDict()
         self._rows: tuple[tuple[object, ...], pl.DataFrame] | None = None
+        self._ready: tuple[tuple[object, ...], list[ReadyBatch]] | None = None
         self._lock = threading.Lock()
 
     def of(self, table: RunTable, choice: Choice) -> Selection:
@@ -175,28 +181,47 @@ class Selections:
     def _select(self, table: RunTable, choice: Choice) -> Selection:
         selector = choice.selector(scales_of(table))
         with readable(table.workspace.scores):
-            subsets, decided_on = subsets_of(self._scan(table, choice), selector, choice.synthetic_share)
-        codes = subsets.replace_strict(
-            {name: code for code, name in enumerate(selector.subsets)}, default=UNSCORED_CODE, return_dtype=pl.UInt8
-        )
+            rows, key = self._scan(table, choice)
+            if key and isinstance(selector, RuleSelector) and selector.by_probability(table.columns):
+                selector = replace(selector, ready=self._ready_batches((key, selector.bound.axes), selector, rows))
+            subsets, decided_on = subsets_of(rows, selector, choice.synthetic_share)
+        places = {name: code for code, name in enumerate(selector.subsets)}
+        codes = subsets.replace_strict(places, default=UNSCORED_CODE, return_dtype=pl.UInt8)
         return Selection(selector.subsets, codes.to_numpy(), decided_on)
 
-    def _scan(self, table: RunTable, choice: Choice) -> pl.LazyFrame:
-        """What the selector reads: from memory where the run is not too large for that."""
+    def _scan(self, table: RunTable, choice: Choice) -> tuple[pl.LazyFrame, tuple[object, ...]]:
+        """What the selector reads; with a key it is from memory, as where the run is not too large for that."""
         extra = ["split"] if choice.synthetic_share is not None else []
         columns = tuple(columns_for(table, choice.policy))
         key = (table.workspace.root, table.signature, *columns, *extra)
         with self._lock:
             if self._rows and self._rows[0] == key:
-                return self._rows[1].lazy()
+                return self._rows[1].lazy(), key
         rows = scan_for(table, choice.policy, extra)
         numbers = sum(prod(getattr(kind, "shape", (1,))) for kind in rows.collect_schema().dtypes())
         if table.count * numbers * _BYTES_A_NUMBER > _MOST_BYTES:
-            return rows
+            return rows, ()
         frame = rows.collect(engine="streaming").rechunk()
         with self._lock:
             self._rows = (key, frame)
-        return frame.lazy()
+        return frame.lazy(), key
+
+    def _ready_batches(
+        self, key: tuple[object, ...], selector: RuleSelector, rows: pl.LazyFrame
+    ) -> list[ReadyBatch] | None:
+        """The batches of rows in memory; None where they would take too much of it."""
+        key = (*key, selector.seed)
+        with self._lock:
+            if self._ready and self._ready[0] == key:
+                return self._ready[1]
+        batches: list[ReadyBatch] = []
+        for batch in selector.ready_batches(rows):
+            batches.append(batch)
+            if sum(one.nbytes for one in batches) > _MOST_BYTES:
+                return None
+        with self._lock:
+            self._ready = (key, batches)
+        return batches
 
 
 UNCATEGORISED = "uncategorised"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ MOST_STEPS = 60
 MOST_FILLERS, SPREAD = 4096, 1 << 16
 """Combinations of whole scores that are points also where no sample is, so that a map shows their subset; and as many
 over which distributions are added up."""
+_MOST_BINS = 1 << 20
+"""Combinations that are counted by their number; where more are possible, they are sorted."""
 Values = npt.NDArray[Any]
 
 
@@ -253,9 +255,21 @@ def _patterns(keys: pl.DataFrame, about_facts: list[str], *, everything: bool) -
 
 
 def count(places: npt.NDArray[np.int64], *others: npt.NDArray[Any]) -> pl.DataFrame:
-    """How often each combination of `places` and `others` is there: columns `point`, `other 0` …, `n`."""
-    columns: dict[str, Any] = {"point": places} | {f"other {i}": one for i, one in enumerate(others)}
-    return pl.DataFrame(columns).group_by(list(columns)).len("n").sort(list(columns))
+    """How often each combination of `places` and `others` is there: columns `point`, `other 0` …, `n`.
+
+    All are whole numbers from 0.
+    """
+    columns = [column.astype(np.int64) for column in (places, *others)]
+    shape = [int(column.max(initial=0)) + 1 for column in columns]
+    numbers = np.ravel_multi_index(columns, shape)
+    if prod(shape) <= _MOST_BINS:
+        bins = np.bincount(numbers)
+        there = np.flatnonzero(bins)
+        counts = bins[there]
+    else:
+        there, counts = np.unique(numbers, return_counts=True)
+    names = ["point", *(f"other {i}" for i in range(len(others)))]
+    return pl.DataFrame({**dict(zip(names, np.unravel_index(there, shape), strict=True)), "n": counts})
 
 
 def _moving(policy: Policy, threshold: str) -> list[Atom]:

@@ -174,6 +174,7 @@ class Views:
         self.selections = selections
         self._rows: Latest[Rows] = Latest()
         self._sortings: Latest[Sorting] = Latest()
+        self._slices: Latest[dict[str, Any]] = Latest()
         self._lock = threading.Lock()
         self._viewing, self._idle = 0, threading.Condition()
 
@@ -211,7 +212,7 @@ class Views:
         }
         if isinstance(policy, RulePolicy):
             view["codes"] = _pack(sorting.points.codes(policy))
-            view["slices"] = {reach.name: _slice(sorting.points, policy, reach) for reach in sorting.reach}
+            view["slices"] = {reach.name: self._slice(sorting, policy, reach) for reach in sorting.reach}
         if have == sorting.key:
             return view | (self.selection(table, choice) if len(rows.frame) <= AT_ONCE else {})
         return view | {
@@ -224,6 +225,14 @@ class Views:
             "cells": _columns(sorting.cells, "point", "category", "n"),
             "expected": None if sorting.expected is None else _columns(sorting.expected, "point", "category", "n"),
         }
+
+    def _slice(self, sorting: Sorting, policy: RulePolicy, reach: Reach) -> dict[str, Any]:
+        """The codes of every point at each value of one threshold, the others as they are: the same while it moves."""
+        values = reach.values(policy.thresholds[reach.name])
+        others = [(name, value) for name, value in policy.thresholds.items() if name != reach.name]
+        key = (sorting.key, reach.name, *others, *values)
+        with self._lock:
+            return self._slices.get(key, lambda: _slice(sorting.points, policy, reach, values))
 
     def selection(self, table: RunTable, choice: Choice) -> dict[str, Any]:
         """What the policy selects: samples by point, category and subset."""
@@ -321,11 +330,9 @@ def _slider(reach: Reach, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _slice(points: Points, policy: RulePolicy, reach: Reach) -> dict[str, Any]:
-    """The codes of every point at each value of one threshold, the others as they are."""
-    values = reach.values(policy.thresholds[reach.name])
+def _slice(points: Points, policy: RulePolicy, reach: Reach, values: Sequence[float]) -> dict[str, Any]:
     codes = [points.codes(policy, {reach.name: value}) for value in values]
-    return {"values": values, "codes": _pack(np.concatenate(codes))}
+    return {"values": list(values), "codes": _pack(np.concatenate(codes))}
 
 
 def _pack(codes: Codes) -> str:
