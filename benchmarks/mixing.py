@@ -3,15 +3,17 @@
     efficient-empathy score train.csv.gz --run RUN && efficient-empathy select --run RUN
     python -m benchmarks.mixing WORK --rows RUN
     python -m benchmarks.mixing WORK --base FOLDER [--seeds 0 1 2] [--samples 256] [--held-out 320] [--only …]
+    python -m benchmarks.mixing WORK --base FOLDER --adapters ARMS/weights [--held-out 392]
     python -m benchmarks.mixing WORK --tables
 
 For each seed an adapter is trained on as many samples of `sensibility` as of `rationality`, for one epoch, by what
-recipes/smollm2.yaml says; and one of twice the rank on both together. Held out, for all seeds the same: half of each
-kind, of dialogues that none has seen. Of every model the losses on these are kept, in nats; adapters are added to the
-base in fp32. What a router per request would do follows from the losses of the merged adapters
-λ · sensibility + (1 − λ) · rationality, since a request has one λ: each is fitted on four fifths of the held-out
-dialogues and measured on the rest, in turn. Every model and every measurement is kept: the same command goes on where
-a killed one stopped.
+recipes/smollm2.yaml says; and one of twice the rank on both together. With `--adapters` the experts are adapters that
+are there, such as those of `benchmarks.paper_arms`. Held out, for all seeds the same: half of each kind, of dialogues
+that none has seen, those of WORK/test.parquet where it is there, else a fifth of the dialogues. Of every model the
+losses on these are kept, in nats; adapters are added to the base in fp32. What a router per request would do follows
+from the losses of the merged adapters λ · sensibility + (1 − λ) · rationality, since a request has one λ: each is
+fitted on four fifths of the held-out dialogues and measured on the rest, in turn. Every model and every measurement is
+kept: the same command goes on where a killed one stopped.
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("work", type=Path)
     parser.add_argument("--rows", type=Path, metavar="RUN", help="take the rows from this scored and selected run")
     parser.add_argument("--base", type=Path, help="the model that every adapter starts from")
+    parser.add_argument("--adapters", type=Path, help="folders NAME-SEED with adapters, in place of training them")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--samples", type=int, default=256, help="that each expert is trained on")
     parser.add_argument("--held-out", type=int, default=320, help="samples that losses are measured on")
@@ -81,10 +84,14 @@ class Rows:
     @classmethod
     def of(cls, work: Path, held_out: int) -> Rows:
         """As many held-out samples of each kind."""
-        rows = pl.read_parquet(work / "train.parquet").filter(pl.col("subset").is_in(EXPERTS))
-        aside = pl.Series(tie_hash(rows["dialogue_id"], 0) % HELD_OUT_DIALOGUES == 0)
-        parts = [draw(rows.filter(aside & (rows["subset"] == kind)), held_out // 2, 0) for kind in EXPERTS]
-        return cls(pl.concat(parts).sort("sample_id"), rows.filter(~aside))
+        rows, unseen = own_rows(work / "train.parquet"), work / "test.parquet"
+        if unseen.exists():
+            aside, rest = own_rows(unseen), rows
+        else:
+            is_aside = pl.Series(tie_hash(rows["dialogue_id"], 0) % HELD_OUT_DIALOGUES == 0)
+            aside, rest = rows.filter(is_aside), rows.filter(~is_aside)
+        parts = [draw(aside.filter(subset=kind), held_out // 2, 0) for kind in EXPERTS]
+        return cls(pl.concat(parts).sort("sample_id"), rest)
 
     def training(self, kind: str, samples: int, seed: int) -> pl.DataFrame:
         """What an expert is trained on; both experts' samples for `union`."""
@@ -95,6 +102,11 @@ class Rows:
     def labelled(self, count: int) -> pl.DataFrame:
         """Samples whose kind is known, to learn from what their contexts tell of it."""
         return draw(self.rest, count, 1)
+
+
+def own_rows(path: Path) -> pl.DataFrame:
+    """The rows of a file that an expert is about."""
+    return pl.read_parquet(path).filter(pl.col("subset").is_in(EXPERTS))
 
 
 def losses_path(work: Path, name: str, seed: int) -> Path:
@@ -117,7 +129,8 @@ class Bench:
 
     def adapter(self, name: str, seed: int) -> Path:
         """Where an adapter lies."""
-        return self.work / "adapters" / f"{name}-{seed}"
+        given = self.options.adapters and self.options.adapters / f"{name}-{seed}"
+        return given if given and given.is_dir() else self.work / "adapters" / f"{name}-{seed}"
 
     def base(self) -> Any:
         """The base, loaded once."""

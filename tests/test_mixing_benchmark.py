@@ -92,8 +92,23 @@ def test_the_benchmark_trains_measures_and_tells_and_goes_on_where_it_was(tmp_pa
     assert all(torch.equal(before[name], tensor) for name, tensor in model.named_parameters())
     alone, other = (pl.read_parquet(mixing.losses_path(work, mixing.merge_name(*p), 0)) for p in ((1, 0), (0, 1)))
     assert not np.allclose(alone["nll"], other["nll"])
-    monkeypatch.setattr(mixing.Bench, "measure", None)  # what is there is not measured again
+    with monkeypatch.context() as patch:
+        patch.setattr(mixing.Bench, "measure", None)  # what is there is not measured again
+        mixing.experiment(options)
+
+    # The same experts in other hands, on dialogues that were set aside before.
+    other = tmp_path / "other"
+    mixing.write_rows(selected_run(tmp_path / "unseen", dialogues=30).root, other / "test.parquet")
+    (other / "train.parquet").write_bytes((work / "train.parquet").read_bytes())
+    given = ["--adapters", str(work / "adapters"), "--only", "experts"]
+    options = mixing.parse([str(other), "--base", str(base), "--seeds", "0", *sizes, *given])
     mixing.experiment(options)
+    assert not (other / "adapters").exists()
+    rows = mixing.Rows.of(other, 12)
+    assert set(rows.held_out["sample_id"]) <= set(pl.read_parquet(other / "test.parquet")["sample_id"])
+    assert len(rows.rest) == len(mixing.own_rows(other / "train.parquet"))
+    assert "the best λ for all" not in tables(other)
+    assert "sensibility's expert alone" in tables(other)
 
 
 def test_nothing_is_started_after_its_seconds(tmp_path) -> None:
