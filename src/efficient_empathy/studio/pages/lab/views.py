@@ -22,6 +22,7 @@ import polars as pl
 
 from efficient_empathy.foundation.run.facts import FACTS
 from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, readable
+from efficient_empathy.scoring import dependence
 from efficient_empathy.selection.policies import Policy, RulePolicy, RuleSelector, policy_words
 from efficient_empathy.studio.pages.lab.points import Points, Reach, Rows, Sorter, count, reaches, read_rows
 from efficient_empathy.studio.server.selections import (
@@ -64,21 +65,6 @@ def expected_counts(table: RunTable, rows: Rows, points: Points) -> pl.DataFrame
     return pl.concat(parts).group_by("point", "other 0").agg(pl.col("n").sum()).sort("point", "other 0")
 
 
-def joint_counts(tables: Sequence[Table], dependence: npt.NDArray[np.float64]) -> Table:
-    """Expected counts at every combination of levels, the last axis fastest; as `scoring.joint` has probabilities.
-
-    `tables` are distributions, (samples, levels) an axis; `dependence` has a number per pair of them, (samples, pairs).
-    """
-    together = _outer_sum(tables)
-    for pair, number in zip(combinations(range(len(tables)), 2), dependence.T, strict=True):
-        if number.any():
-            factors = [t * _centre(t) if axis in pair else t for axis, t in enumerate(tables)]
-            factors[pair[0]] = factors[pair[0]] * number[:, None]
-            together = together + _outer_sum(factors)
-    positive: Table = np.maximum(together, 0)
-    return positive
-
-
 def _add(
     batch: pl.DataFrame,
     names: Sequence[str],
@@ -101,7 +87,7 @@ def _add(
         numbers = np.zeros((len(part), len(names) * (len(names) - 1) // 2))
         if pairs and "dependence" in part.columns:
             numbers = np.nan_to_num(part["dependence"].to_numpy().astype(np.float64)[:, pairs])
-        counts = joint_counts(tables, numbers)
+        counts = dependence.expected_counts(tables, numbers).ravel()
         sums[one] += counts * (len(part) / counts.sum())
 
 
@@ -109,21 +95,6 @@ def _pairs(table: RunTable, rows: Rows) -> list[int]:
     """Where the pairs of the drawn axes stand among all pairs of the rubric."""
     every = list(combinations(table.axis_names, 2))
     return [every.index(pair) for pair in combinations([axis.name for axis in rows.axes], 2)]
-
-
-def _outer_sum(factors: Sequence[Table]) -> Table:
-    """Σ over samples of the outer product of their rows, flat."""
-    product = factors[0]
-    for factor in factors[1:-1]:
-        product = (product[:, :, None] * factor[:, None, :]).reshape(len(product), -1)
-    total: Table = product.T @ factors[-1] if len(factors) > 1 else product.sum(axis=0)
-    return total.ravel()
-
-
-def _centre(table: Table) -> Table:
-    levels = np.arange(table.shape[1])
-    result: Table = levels - (table @ levels)[:, None]
-    return result
 
 
 Kind = Literal["counted", "limited", "expected", "ranked"]
