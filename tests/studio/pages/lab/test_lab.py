@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from browser import axe, open_page
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.labelling.corrections.settings import CorrectionSettings
+from efficient_empathy.labelling.corrections.store import correct
 from efficient_empathy.selection import select
 from efficient_empathy.selection.policies import load_policy, policy_of_definition
 from efficient_empathy.studio.pages.lab.routes import lab_choices
@@ -193,6 +195,33 @@ class TestThePageSaysWhatSelectDoes:
         page.get_by_label("β rationality").fill("7")
         shows(page, expected(judged, alpha=5, beta=7))
         assert not page.locator("#working").is_visible()
+
+
+def test_while_a_slider_moves_sizes_are_marked_where_people_set_subsets(browser: Any, tmp_path: Path) -> None:
+    workspace = write_run(tmp_path / "run", [numbered(i) for i in range(40)], {axis: [3, 8] * 20 for axis in AXES})
+    ids = pl.read_parquet(workspace.samples)["sample_id"].head(6).to_list()
+    with serving([workspace.root], tmp_path) as served:
+        page = lab(browser, served, address("run", alpha=5, beta=5)).page
+        correct(workspace, ids, CorrectionSettings(by="ann", tags=["read"]))
+        page.reload()
+        page.wait_for_selector("body[data-ready=lab]")
+        assert page.locator("#kind").text_content() == ""  # nobody has set a subset
+        said = CorrectionSettings(by="ann", subset="discard", reason="it scolds")
+        correct(workspace, ids, said)
+        page.reload()
+        page.get_by_text("Details", exact=True).click()
+        page.locator("#kind", has_text="People put some samples into a subset themselves").wait_for()
+        page.route("**/api/lab/view*", lambda route: None)
+        page.get_by_label("β rationality").fill("7")
+        page.locator("#sizes td", has_text="≈").first.wait_for()
+        page.unroute("**/api/lab/view*")
+        page.reload()
+        page.wait_for_selector("body[data-ready=lab]")
+        page.get_by_label("β rationality").fill("9")
+        policy = load_policy("paper").with_thresholds(alpha=5, beta=9)
+        subsets = selected(workspace, Choice(policy))
+        assert subsets.count("discard") >= 6
+        shows(page, {subset: subsets.count(subset) for subset in policy.subsets})
 
 
 whole = st.integers(0, 10).map(float)

@@ -15,6 +15,7 @@ const PAUSE = 150; // milliseconds of rest before the studio works out what flip
 const SETTLED = 250;
 const KINDS = {
   counted: "",
+  set: "People put some samples into a subset themselves, and there these stay wherever the thresholds are. While a slider moves the counts leave that out; once it rests they have it.",
   limited: "At most so much of a subset may be synthetic, as in the run's last selection; what is beyond that is left out.",
   expected: "The judge is not always sure: it gives each score with a probability, and select decides on these. Each subset gets as many samples as the judge expects it to have, and of all ways to do that the one that is most likely right. The map shows each sample at its nearest whole score, so a cell can hold samples of several subsets.",
   probable: "Two judges shared the work, and select puts each sample in its most probable subset. The map shows each sample at its nearest whole score, so a cell can hold samples of several subsets.",

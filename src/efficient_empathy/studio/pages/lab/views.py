@@ -97,10 +97,11 @@ def _pairs(table: RunTable, rows: Rows) -> list[int]:
     return [every.index(pair) for pair in combinations([axis.name for axis in rows.axes], 2)]
 
 
-Kind = Literal["counted", "limited", "expected", "ranked"]
+Kind = Literal["counted", "set", "limited", "expected", "ranked"]
 """What the points tell of a selection before `selection` says what it is. `counted`: rules on scores, so they tell all.
-`limited`: all but for how much may be synthetic. `expected`: rules on the judge's distributions, so they tell about how
-many. `ranked`: a policy that takes the top, of which they tell nothing."""
+`set`: all but for the subsets that people set. `limited`: all but for how much may be synthetic. `expected`: rules on
+the judge's distributions, so they tell about how many. `ranked`: a policy that takes the top, of which they tell
+nothing."""
 AT_ONCE = 100_000
 """Samples that are selected while the browser waits for its points."""
 _MOST_VALUES = 8
@@ -268,7 +269,9 @@ def kind_of(table: RunTable, choice: Choice) -> Kind:
         return "ranked"
     if selector.by_probability(table.columns):
         return "expected"
-    return "counted" if choice.synthetic_share is None else "limited"
+    if choice.synthetic_share is not None:
+        return "limited"
+    return "set" if any(said.subset for said in table.said.standing.values()) else "counted"
 
 
 def _sort(table: RunTable, key: str, kind: Kind, rows: Rows, sorter: Sorter | None) -> Sorting:
