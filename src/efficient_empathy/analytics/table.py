@@ -13,7 +13,8 @@ import polars as pl
 from pydantic import JsonValue
 
 from efficient_empathy.foundation.run.facts import COUNTS, FACTS
-from efficient_empathy.foundation.run.table import RunTable, readable
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.statistics.measured import Floats
 from efficient_empathy.selection.stage import active_selector

@@ -11,7 +11,8 @@ import polars as pl
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.dialogues.sample import SAMPLE_SCHEMA, SYNTHETIC
-from efficient_empathy.foundation.run.table import RunTable, readable
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.modelling.training.examples import partition
 from efficient_empathy.modelling.training.settings import TrainingSettings
 from efficient_empathy.selection.policies import Selector

@@ -10,8 +10,9 @@ import polars as pl
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.corrections import Before, Correction, Corrections, score_fits
 from efficient_empathy.foundation.run.facts import FACTS
+from efficient_empathy.foundation.run.parts import readable
 from efficient_empathy.foundation.run.stages import SelectRecord
-from efficient_empathy.foundation.run.table import RunTable, readable
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.labelling.corrections.journal import append
 from efficient_empathy.labelling.corrections.settings import CorrectionSettings, SamplesSettings, SpeakerSettings

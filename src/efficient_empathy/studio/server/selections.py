@@ -17,7 +17,8 @@ import polars as pl
 from starlette.exceptions import HTTPException
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.table import RunTable, readable, signature
+from efficient_empathy.foundation.run.parts import readable, signature
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.policies import (
     Decide,

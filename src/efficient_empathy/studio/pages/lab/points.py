@@ -18,7 +18,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.run.facts import FACTS, Axis
-from efficient_empathy.foundation.run.table import RunTable, readable, scored_on
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import RunTable, scored_on
 from efficient_empathy.selection.policies import Policy, RulePolicy, display_symbol
 from efficient_empathy.selection.policies.conditions import (
     Atom,

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import polars as pl
 
 from efficient_empathy.foundation.run.facts import FACTS
-from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable, readable
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import PROBABILITIES, RunTable
 from efficient_empathy.scoring import dependence
 from efficient_empathy.selection.policies import Policy, RulePolicy, RuleSelector, policy_words
 from efficient_empathy.studio.pages.lab.points import Points, Reach, Rows, Sorter, count, reaches, read_rows

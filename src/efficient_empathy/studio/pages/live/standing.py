@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from efficient_empathy.foundation.figures.formatting import count, plural
-from efficient_empathy.foundation.run.table import PartName, RunTable
+from efficient_empathy.foundation.run.parts import PartName
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.progress import Counts
 from efficient_empathy.studio.pages.live.control import ScoringState, scoring_state

@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from efficient_empathy.foundation.errors import UserError
-from efficient_empathy.foundation.run.table import RunTable, readable
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.labelling.corrections.settings import CorrectionSettings, SpeakerSettings, account
 from efficient_empathy.labelling.corrections.store import correct, subset_names, withdraw
 from efficient_empathy.labelling.corrections.words import what

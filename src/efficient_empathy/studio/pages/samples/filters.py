@@ -18,8 +18,8 @@ from starlette.routing import BaseRoute, Route
 from efficient_empathy.dialogues import uniform
 from efficient_empathy.foundation.errors import UserError, shell
 from efficient_empathy.foundation.run.corrected import NOTE, TAGS
+from efficient_empathy.foundation.run.parts import readable
 from efficient_empathy.foundation.run.record import Record
-from efficient_empathy.foundation.run.table import readable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.foundation.spreadsheets import texts_only
 from efficient_empathy.prompts.golden.making import make_golden

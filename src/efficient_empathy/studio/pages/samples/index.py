@@ -16,7 +16,8 @@ import polars as pl
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.corrected import CORRECTED_BY, LISTS, TAGS
 from efficient_empathy.foundation.run.facts import Axis
-from efficient_empathy.foundation.run.table import ODDS, RunTable, readable
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import ODDS, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.selection.stage import renewed_selection
 from efficient_empathy.studio.server.selections import UNCATEGORISED

@@ -28,7 +28,8 @@ from efficient_empathy.foundation.figures.formatting import clip
 from efficient_empathy.foundation.figures.looks import Looks
 from efficient_empathy.foundation.run.corrected import LISTS
 from efficient_empathy.foundation.run.facts import Axis
-from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable, readable
+from efficient_empathy.foundation.run.parts import readable
+from efficient_empathy.foundation.run.table import ODDS, PROBABILITIES, STD, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.studio.pages.live.standing import standing
 from efficient_empathy.studio.pages.samples.corrections import correction_routes, people, said_of
