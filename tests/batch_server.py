@@ -9,19 +9,19 @@ how the whole of it does. `billed_usd` is what the server would bill: half the p
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import web
+
+from api_server import ApiServer
 
 PROMPT, COMPLETION = 100, 10
 INPUT_USD, OUTPUT_USD = 2.5e-6, 10e-6
@@ -42,7 +42,7 @@ class Batch:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
 
-class BatchServer:
+class BatchServer(ApiServer):
     """The server, in a thread of its own, on a free port of the loopback interface; a context manager."""
 
     def __init__(
@@ -55,6 +55,7 @@ class BatchServer:
         scores: Callable[[str], dict[str, int]] = lambda text: {"rationality": 3, "sensibility": 7},
         seed: int = 0,
     ) -> None:
+        super().__init__()
         self.looks, self.outcome, self.ends, self.most_rows, self.scores = looks, outcome, ends, most_rows, scores
         self.batches: dict[str, Batch] = {}
         self.files: dict[str, bytes] = {}
@@ -77,27 +78,8 @@ class BatchServer:
         """Batches that the server does not show: of another key, or gone."""
         self._downloaded: set[tuple[str, str]] = set()
         self._random = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self.url = ""
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._released.set)
-        self._thread.join(10)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._run())
-        self._loop.close()
-
-    async def _run(self) -> None:
-        self._released = asyncio.Event()
+    def _app(self) -> web.Application:
         app = web.Application(client_max_size=2**28, middlewares=[self._watch])
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/messages", self._message)
@@ -110,13 +92,7 @@ class BatchServer:
         app.router.add_get("/v1/messages/batches", self._list)
         app.router.add_get("/v1/messages/batches/{id}", self._status)
         app.router.add_get("/v1/messages/batches/{id}/results", self._results)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        self._started.set()
-        await self._released.wait()
-        await runner.cleanup()
+        return app
 
     @web.middleware
     async def _watch(self, request: web.Request, handler: Any) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import STATES, Judgement, JudgeSpec, Ledger
 from efficient_empathy.scoring.panel import Panel
 from efficient_empathy.scoring.record import ScoreRecord
+from efficient_empathy.selection import select
 from manifest_entries import write_entry
 
 SPEC = JudgeSpec(judge="test", rubric="0123456789abcdef")
@@ -117,3 +118,14 @@ def score_summary(axes: Sequence[str] = ("sensibility", "rationality"), **fields
         "ending": "complete",
     }
     return ScoreSummary.model_validate(default | fields)
+
+
+def partly_scored_run(root: Path, count: int = 12) -> Workspace:
+    """A run of which one sample cannot be read and one is not judged, selected; categories as people write them."""
+    samples = [numbered(i, category=(" sad ", "", "joy", None)[i % 4]) for i in range(count)]
+    states = ["ok"] * (count - 2) + ["parse_error", None]
+    scores = [float(i % 11) for i in range(count - 2)]
+    axes = {"sensibility": [*scores, None, None], "rationality": [*scores[::-1], None, None]}
+    workspace = write_run(root, samples, axes, states=states)
+    select(workspace, decide="scores")
+    return workspace

@@ -13,25 +13,14 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.table import RESERVED, RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring import Rubric
-from efficient_empathy.selection import select
-from scored_runs import numbered, write_run
+from scored_runs import numbered, partly_scored_run, write_run
 
 COUNT = 12
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Workspace:
-    samples = [numbered(i, category=(" sad ", "", "joy", None)[i % 4]) for i in range(COUNT)]
-    states = ["ok"] * (COUNT - 2) + ["parse_error", None]
-    scores = [float(i % 11) for i in range(COUNT - 2)] + [None, None]
-    workspace = write_run(
-        tmp_path / "run",
-        samples,
-        {"sensibility": scores, "rationality": [*scores[::-1][2:], None, None]},
-        states=states,
-    )
-    select(workspace, decide="scores")
-    return workspace
+    return partly_scored_run(tmp_path / "run", COUNT)
 
 
 def test_what_a_run_knows_stands_in_one_row(run: Workspace) -> None:
