@@ -50,11 +50,6 @@ class Distributions:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds."""
-        return sum(table.nbytes for table in (*self._plain, *self._totals, *self._moments))
-
     def of(self, rows: npt.NDArray[np.intp] | slice) -> Distributions:
         """Those of some of the samples."""
         part = copy(self)

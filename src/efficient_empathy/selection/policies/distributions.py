@@ -112,11 +112,6 @@ class ReadyBatch:
     whole: npt.NDArray[np.intp]
     distributions: Distributions
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds."""
-        return self.distributions.nbytes + self.ties.nbytes + int(self.rows.estimated_size())
-
     def masses(self, bound: BoundRules, cells_of: Callable[[Pattern], npt.NDArray[np.bool_]]) -> Probabilities:
         """P(subset) of the scored rows, (rows, subsets); `cells_of` has the cells by which comparisons hold."""
         truths = self.rows.select(on_columns(atom).alias(text) for text, atom in bound.fact_atoms.items())

@@ -41,6 +41,8 @@ OWN = "run:"
 """Before the name of the run's own policy, where no policy of that name says the same."""
 _MOST_BYTES = 1 << 28
 _BYTES_A_NUMBER = 8
+_NUMBERS_A_LEVEL = 2
+"""That a batch made ready has of each sample: the probability and the moment."""
 Codes = npt.NDArray[np.uint8]
 
 
@@ -184,7 +186,7 @@ class Selections:
         with readable(table.workspace.scores):
             rows, key = self._scan(table, choice)
             if key and isinstance(selector, RuleSelector) and selector.by_probability(table.columns):
-                selector = replace(selector, ready=self._ready_batches((key, selector.bound.axes), selector, rows))
+                selector = replace(selector, ready=self._ready_batches(key, selector, rows, table.count))
             subsets, decided_on = subsets_of(rows, selector, choice.synthetic_share)
         places = {name: code for code, name in enumerate(selector.subsets)}
         codes = subsets.replace_strict(places, default=UNSCORED_CODE, return_dtype=pl.UInt8)
@@ -208,18 +210,18 @@ class Selections:
         return frame.lazy(), key
 
     def _ready_batches(
-        self, key: tuple[object, ...], selector: RuleSelector, rows: pl.LazyFrame
+        self, key: tuple[object, ...], selector: RuleSelector, rows: pl.LazyFrame, count: int
     ) -> list[ReadyBatch] | None:
-        """The batches of rows in memory; None where they would take too much of it."""
-        key = (*key, selector.seed)
+        """The batches of so many rows in memory; None where they would take too much of it."""
+        axes = selector.bound.axes
+        levels = sum(high - low + 1 for low, high in map(selector.bound.scales.__getitem__, axes))
+        if count * levels * _NUMBERS_A_LEVEL * _BYTES_A_NUMBER > _MOST_BYTES:
+            return None
+        key = (*key, axes, selector.seed)
         with self._lock:
             if self._ready and self._ready[0] == key:
                 return self._ready[1]
-        batches: list[ReadyBatch] = []
-        for batch in selector.ready_batches(rows):
-            batches.append(batch)
-            if sum(one.nbytes for one in batches) > _MOST_BYTES:
-                return None
+        batches = list(selector.ready_batches(rows))
         with self._lock:
             self._ready = (key, batches)
         return batches
