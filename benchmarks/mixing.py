@@ -39,6 +39,8 @@ MAX_LENGTH = 256
 RANK = 16
 FACTORS = (0.4, 0.75, 1)
 """Of both experts' updates in task arithmetic; the average has ½."""
+TIES_WEIGHTS = (0.25, 0.75)
+"""Of sensibility's expert in TIES, besides the same for both."""
 HELD_OUT_DIALOGUES = 5
 """One dialogue in so many is held out."""
 
@@ -116,6 +118,11 @@ def losses_path(work: Path, name: str, seed: int) -> Path:
 def merge_name(first: float, second: float) -> str:
     """What the losses of first · sensibility + second · rationality are kept under."""
     return f"merge_{first:g}_{second:g}"
+
+
+def ties_name(first: float) -> str:
+    """What the losses of TIES with this weight of sensibility's expert are kept under."""
+    return "ties" if first == 0.5 else f"ties_{first:g}"
 
 
 class Bench:
@@ -264,6 +271,14 @@ def ties(bench: Bench, seed: int) -> None:
     bench.merge("ties", seed, ties)
 
 
+def ties_line(bench: Bench, seed: int) -> None:
+    """TIES with other weights of the experts."""
+    from benchmarks.mixing_merges import ties
+
+    for first in TIES_WEIGHTS:
+        bench.merge(ties_name(first), seed, lambda updates, first=first: ties(updates, (first, 1 - first)))
+
+
 def dare(bench: Bench, seed: int) -> None:
     from benchmarks.mixing_merges import dare, linear
 
@@ -315,7 +330,7 @@ def token_routers(bench: Bench, seed: int, name: str, settings: dict[str, Any]) 
 
 TASKS: dict[str, Callable[[Bench, int], None]] = {
     "base": base, "experts": experts, "ties": ties, "line": line, "union": union, "arithmetic": arithmetic,
-    "moe-long": moe_long, "dare": dare, "moe": moe,
+    "moe-long": moe_long, "ties-line": ties_line, "dare": dare, "moe": moe,
 }  # fmt: skip
 """The most telling first; all of one seed before the next."""
 

@@ -40,20 +40,23 @@ def linear(updates: Sequence[Updates], weights: Sequence[float]) -> dict[str, Te
     }
 
 
-def ties(updates: Sequence[Updates], density: float = 0.2) -> dict[str, Tensor]:
+def ties(updates: Sequence[Updates], weights: Sequence[float] = (), density: float = 0.2) -> dict[str, Tensor]:
     """TIES (Yadav et al. 2023, arXiv 2306.01708), to be added with factor 1.
 
     Of each adapter the share `density` of largest numbers is kept, over all its weights together; the sign of a number
-    is that of the sum; the mean is of those kept that have this sign.
+    is that of the sum; the mean is of those kept that have this sign. `weights` are those of the adapters in sum and
+    mean, alike where there are none.
     """
+    weights = weights or [1.0] * len(updates)
     limits = [_limit(each, density) for each in updates]
     merged = {}
     for name in updates[0]:
         kept = [each[name] * (each[name].abs() >= limit) for each, limit in zip(updates, limits, strict=True)]
-        sign = torch.stack(kept).sum(0).sign()
+        sign = torch.stack([w * each for w, each in zip(weights, kept, strict=True)]).sum(0).sign()
         agreeing = [each * (each.sign() == sign) for each in kept]
-        count = torch.stack([each != 0 for each in agreeing]).sum(0)
-        merged[name] = torch.stack(agreeing).sum(0) / count.clamp(min=1)
+        total = torch.stack([w * (each != 0) for w, each in zip(weights, agreeing, strict=True)]).sum(0)
+        summed = torch.stack([w * each for w, each in zip(weights, agreeing, strict=True)]).sum(0)
+        merged[name] = summed / total.where(total > 0, 1)
     return merged
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.mixing import FACTORS, Rows, losses_path, merge_name
+from benchmarks.mixing import FACTORS, TIES_WEIGHTS, Rows, losses_path, merge_name, ties_name
 from benchmarks.mixing_routers import choose, choose_one, context_features, folds, kind_scores
 from benchmarks.paper_arm_rows import EXPERTS
 from benchmarks.paper_tables import markdown, spread
@@ -27,6 +27,7 @@ KINDS = ("all", *EXPERTS)
 AVERAGE, ORACLE = "average", "oracle"
 ONE, MOE = "one model", "a mixture, both experts for each token"
 REQUEST = "adapters by name, the encoder once a request"
+FIVE = "one of five models, the encoder once a request"
 REPLY = "needs the reply"
 MEASURED = {
     "base": ("the base", ONE),
@@ -35,6 +36,7 @@ MEASURED = {
     "union": ("one adapter of rank 32 on both", ONE),
     **{merge_name(each, each): (f"task arithmetic, factor {each:g}", ONE) for each in FACTORS},
     "ties": ("TIES, a fifth kept, factor 1", ONE),
+    **{ties_name(each): (f"TIES, weights {each:g} and {1 - each:g}", ONE) for each in TIES_WEIGHTS},
     "dare": ("DARE, nine tenths dropped, average", ONE),
     "dare_sum": ("DARE, nine tenths dropped, sum", ONE),
     "moe": ("token routers, as by default", MOE),
@@ -129,6 +131,11 @@ def ways_of(work: Path, there: Mapping[str, Sequence[int]], held: Held) -> tuple
         means = [[np.asarray(LAMBDAS)[own[kind]].mean() for kind in (held.is_first, ~held.is_first)]
                  for own in places.values()]  # fmt: skip
         chosen[label] = [f"{first:.2f} / {second:.2f}" for first, second in means]
+    ties_names = [names[0], *(ties_name(each) for each in LAMBDAS[1:-1]), names[-1]]
+    for key, (label, _, choice) in choices(held).items() if (ties_lines := stacks(measured, ties_names)) else ():
+        if key in ("kind", "context", "both"):
+            nll_of = {seed: taken(losses, choice(losses)) for seed, losses in ties_lines.items()}
+            ways[f"ties {key}"] = Way(label.replace("λ", "TIES, its weights"), FIVE, nll_of)
     if factors := stacks(measured, [merge_name(each, each) for each in (0.5, *FACTORS)]):
         fitted = {seed: taken(losses, choose_one(losses, held.fold)) for seed, losses in factors.items()}
         ways["fitted"] = Way("task arithmetic, its factor fitted", ONE, fitted)

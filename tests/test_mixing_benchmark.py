@@ -30,6 +30,9 @@ def test_merges_are_those_of_their_papers() -> None:
     merged = ties([first, second], density=0.5)  # of six numbers each keeps its three largest: 4, −3, 2 and 2, 5, −1
     assert torch.equal(merged["a"], torch.tensor([[3.0, 5.0], [0.0, 0.0]]))
     assert torch.equal(merged["b"], torch.tensor([[-1.0, 2.0]]))
+    merged = ties([first, second], (0.25, 0.75), density=0.5)  # where both agree, weights count
+    assert torch.equal(merged["a"], torch.tensor([[2.5, 5.0], [0.0, 0.0]]))
+    assert torch.equal(merged["b"], torch.tensor([[-1.0, 2.0]]))
     (dropped,) = dare([{"a": torch.ones(200, 200)}], drop=0.75, seed=1)
     assert set(dropped["a"].unique().tolist()) == {0.0, 4.0}
     assert dropped["a"].mean().item() == pytest.approx(1, abs=0.05)
@@ -79,7 +82,14 @@ def test_the_benchmark_trains_measures_and_tells_and_goes_on_where_it_was(tmp_pa
     assert "No seed" in tables(work)
     mixing.experiment(options)
     told = tables(work)
-    for line in ("task arithmetic, factor 1", "TIES", "token routers", "label oracle", "one adapter of rank 32"):
+    for line in (
+        "task arithmetic, factor 1",
+        "TIES, weights 0.25",
+        "TIES, its weights by both",
+        "token routers",
+        "label oracle",
+        "one adapter of rank 32",
+    ):
         assert line in told
     bench = mixing.Bench(options)
     held, trained = bench.rows.held_out, bench.rows.training("union", 16, 0)
