@@ -6,6 +6,7 @@ import json
 import os
 import socket
 
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.scoring.progress import PROGRESS
 from scored_runs import SPEC
@@ -19,4 +20,5 @@ def told(run: Workspace, **changed: object) -> None:
         "stopped_by": ["SIGINT", "SIGTERM"], "started_at": 1.0, "written_at": 1.0,
         "counts": {"total": 5, "done": 1, "done_at_start": 0},
     }  # fmt: skip
-    (run.root / PROGRESS).write_text(json.dumps(record | changed))
+    with atomic(run.root / PROGRESS) as path:  # as the one who scores writes it, while a page may read
+        path.write_text(json.dumps(record | changed))

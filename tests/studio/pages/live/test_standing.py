@@ -74,3 +74,27 @@ def test_a_page_that_waits_for_scores_says_how_far_they_are_and_opens(
             write_run(run.root, [numbered(i) for i in range(3)], {axis: [1, 5, 9] for axis in AXES})
             told(run, state="complete")
             page.wait_for_selector("body[data-ready=lab]")
+
+
+def test_a_page_whose_work_began_anew_waits_on(tmp_path: Path, browser: Any) -> None:
+    run = unscored(tmp_path / "run")
+    told(run, written_at=time.time() + 3, counts=COUNTS)
+    answers = iter(['{"ended": true}'])
+    with serving([run.root], tmp_path) as served:
+        seen = open_page(browser, "about:blank")
+        page = seen.page
+
+        def once(route: Any) -> None:
+            body = next(answers, None)
+            route.continue_() if body is None else route.fulfill(body=body, content_type="application/json")
+
+        page.route("**/api/**", once)
+        page.goto(f"{served.url}/lab")
+        page.get_by_text("312 of 1,000 samples are done").wait_for()
+        told(run, written_at=time.time() + 3, counts={**COUNTS, "done": 400})
+        page.get_by_text("400 of 1,000 samples are done").wait_for()
+        write_run(run.root, [numbered(i) for i in range(3)], {axis: [1, 5, 9] for axis in AXES})
+        told(run, state="complete")
+        page.wait_for_selector("body[data-ready=lab]")
+        assert next(answers, None) is None
+        assert seen.console == []

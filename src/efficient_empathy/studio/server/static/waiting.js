@@ -4,7 +4,10 @@ import { announce, api } from "./common.js";
 
 const PAUSE = 400;
 
-/** Wait for the element of that id, and replace it by its own successor in the same page; `done` is called then. */
+/**
+ * Wait for the element of that id, and replace it by its own successor in the same page; `done` is called then. One that
+ * waits too, as where the work began anew meanwhile, is waited for in turn.
+ */
 export async function waitFor(id, done = () => {}) {
   const place = document.getElementById(id);
   const path = place?.dataset.waits;
@@ -34,6 +37,10 @@ export async function waitFor(id, done = () => {}) {
   const successor = page.getElementById(id);
   if (!successor) return location.reload();
   place.replaceWith(document.adoptNode(successor));
+  if (successor.dataset.waits) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    return waitFor(id, done);
+  }
   for (const note of document.querySelectorAll("[data-address-note]")) note.remove();
   document.getElementById("problem").after(...page.querySelectorAll("[data-address-note]")); // it knows more of what there is
   announce("The figures are there.");
