@@ -14,8 +14,10 @@ from efficient_empathy.foundation.run.corrections import Correction, Corrections
 from efficient_empathy.foundation.run.files import sync
 from efficient_empathy.foundation.run.workspace import Workspace
 
-LOCK = ".corrections.lock"
+LOCK, TURN = ".corrections.lock", ".corrections.turn"
+"""The lock of who writes, and of who writes next: so that one who writes on and on leaves room for the others."""
 WAIT_S = 30.0
+_POLL_S = 0.005
 
 
 def append(workspace: Workspace, make: Callable[[Corrections], Sequence[Correction]]) -> list[Correction]:
@@ -51,9 +53,10 @@ def line_of(correction: Correction) -> str:
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Hold the file against other writers; its own lock, as a command may hold the run for hours."""
-    lock = FileLock(root.resolve() / LOCK, timeout=WAIT_S, is_singleton=True)
+    turn, lock = (FileLock(root.resolve() / name, timeout=WAIT_S, is_singleton=True) for name in (TURN, LOCK))
     try:
-        lock.acquire()
+        with turn.acquire(poll_interval=_POLL_S):
+            lock.acquire(poll_interval=_POLL_S)
     except TimeoutError as error:
         raise UserError(f"another process has written corrections to {root} for {WAIT_S:.0f} s: try again") from error
     except OSError as error:
