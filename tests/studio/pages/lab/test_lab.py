@@ -176,6 +176,7 @@ class TestThePageSaysWhatSelectDoes:
             page = lab(browser, served, f"run={name}").page
             page.get_by_text("Details", exact=True).click()
             page.locator("#kind", has_text=words).wait_for()
+            page.locator("#curves", has_text="about, as the judge expects").wait_for()
         page = lab(browser, served, "run=cascade&decide=scores").page
         page.get_by_text("Details", exact=True).click()
         assert not page.locator("#kind").is_visible()
@@ -211,6 +212,7 @@ def test_while_a_slider_moves_sizes_are_marked_where_people_set_subsets(browser:
         page.reload()
         page.get_by_text("Details", exact=True).click()
         page.locator("#kind", has_text="People put some samples into a subset themselves").wait_for()
+        page.locator("#curves", has_text="about, without the subsets that people set").wait_for()
         page.route("**/api/lab/view*", lambda route: None)
         page.get_by_label("β rationality").fill("7")
         page.locator("#sizes td", has_text="≈").first.wait_for()

@@ -36,7 +36,7 @@ export class SizeCurve {
 
   /**
    * `points` are as of `PointCounts.curve`, out of `total` samples; lines stand at the present `value` and at the baseline's
-   * (`former`, or null). `others` are the other thresholds in words; `about` says that the sizes are expected ones.
+   * (`former`, or null). `others` are the other thresholds in words; `about` says how the sizes were estimated; empty where they are counted.
    */
   draw(frame) {
     this.frame = frame;
@@ -70,7 +70,7 @@ export class SizeCurve {
     const bottom = HIGH - EDGE.bottom;
     const x = (v) => this.x(v);
     const y = (n) => bottom - (total > 0 ? n / total : 0) * (bottom - EDGE.top);
-    this.caption.textContent = `Along ${symbol}${others ? `, at ${others}` : ""}${about ? "; about, as the judge expects" : ""}`;
+    this.caption.textContent = `Along ${symbol}${others ? `, at ${others}` : ""}${about ? `; about, ${about}` : ""}`;
     this.svg.setAttribute("viewBox", `0 0 ${this.wide} ${HIGH}`);
     this.svg.setAttribute("width", this.wide);
     this.svg.setAttribute("height", HIGH);

@@ -22,6 +22,9 @@ const KINDS = {
   ranked: "This policy ranks the samples, so the studio works every count out anew when a threshold moves.",
 };
 
+/** How sizes are estimated that no selection has, by kind. */
+const ESTIMATES = { set: "without the subsets that people set", limited: "without the limit on synthetic samples", expected: "as the judge expects" };
+
 /** The sections that the window shows. What it does not show waits for the selection, so that a step takes no longer than a frame. */
 const inSight = new Set();
 const watch = new IntersectionObserver((entries) => {
@@ -262,7 +265,7 @@ function drawCurves() {
     const others = present.thresholds.filter((one) => one !== threshold).map((one) => `${one.symbol} = ${written(present.values[one.name])}`).join(", ");
     const former = before?.choice.thresholds[threshold.name];
     curves[i].draw({
-      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: !present.countable,
+      threshold, points, value: thresholds[threshold.name], total, subsets: subsets(), others, about: ESTIMATES[present.kind] ?? "",
       former: before && former !== undefined && !same(before.choice, state.choice) ? former : null,
     });
   });
