@@ -71,9 +71,9 @@ def test_an_error_in_the_middle_is_why_the_call_failed(client: Client) -> None:
 
 def test_the_time_limit_is_for_each_part_not_for_a_long_reply(client: Client) -> None:
     so_far: list[str] = []
-    with MisbehavingServer(streamed(*"abcdef", pause_s=0.15)) as server:
-        answer = client.completion(server.url, timeout_s=0.5, call={"on_text": so_far.append})
-        assert (answer.text, answer.attempts) == ("abcdef", 1)
+    with MisbehavingServer(streamed(*"abcdefgh", pause_s=0.3)) as server:
+        answer = client.completion(server.url, timeout_s=2.0, call={"on_text": so_far.append})
+        assert (answer.text, answer.attempts) == ("abcdefgh", 1)
     with MisbehavingServer(streamed("a", hold=True)) as server:
         assert (
             client.failure(server.url, timeout_s=0.2, max_attempts=1, call={"on_text": so_far.append}).kind == "timeout"

@@ -31,7 +31,7 @@ def run(server_url, samples, ledger_path, settings=None, **options):
     async def main():
         endpoint = Endpoint(
             server_url, "gpt-4o-mini", api_key=KEY, sleep=no_sleep, rng=random.Random(0),
-            **{"timeout_s": 0.5, "concurrency": 8, **options},
+            **{"timeout_s": 20.0, "concurrency": 8, **options},
         )  # fmt: skip
         judge = CheckedJudge(LLMJudge(endpoint, RUBRIC, settings or OpenAISettings()), RUBRIC)
         display = ProgressDisplay(Console(file=io.StringIO()), len(samples), 0, endpoint.window)
@@ -225,7 +225,11 @@ TROUBLE = {
 
 
 def test_every_sample_ends_in_the_right_state_and_every_good_reply_is_kept(path) -> None:
-    """Each trouble strikes several samples on their first request; whatever can be retried ends well."""
+    """Each trouble strikes several samples on their first request; whatever can be retried ends well.
+
+    Some troubles end with the time limit alone, so it is short, and other requests may pass it on a busy machine: what
+    no further request can mend is said to every one.
+    """
     samples = make_samples(6 * len(TROUBLE))
     troubles = list(TROUBLE.values())
     by_text = {sample.response: troubles[i % len(troubles)] for i, sample in enumerate(samples) if i % 2}
@@ -235,11 +239,13 @@ def test_every_sample_ends_in_the_right_state_and_every_good_reply_is_kept(path)
         text = next((t for t in by_text if f"Listener: {t}\n" in body["messages"][-1]["content"]), None)
         if text is None or text in met:
             return does.ok(JSON)
-        met.add(text)
-        return by_text[text][0]
+        behaviour, state = by_text[text]
+        if state == "ok":
+            met.add(text)
+        return behaviour
 
     with MisbehavingServer(script) as server:
-        _, result = run(server.url, samples, path)
+        _, result = run(server.url, samples, path, timeout_s=1.0)
     wanted = {s.id: by_text[s.response][1] if s.response in by_text else "ok" for s in samples}
     assert {sample: j.state for sample, j in result.items()} == wanted
     assert all(bool(j.scores) == (j.state == "ok") for j in result.values())

@@ -204,13 +204,16 @@ def test_an_endpoint_that_streams_badly_or_not_at_all_answers_still(run, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
-    [(streamed("Well", end="error"), "the model ran out of memory"), (stall(), "no complete reply in 0.2 s")],
+    ("behaviour", "timeout_s", "said"),
+    [
+        (streamed("Well", end="error"), 20.0, "the model ran out of memory"),
+        (stall(), 0.2, "no complete reply in 0.2 s"),
+    ],
 )
-def test_an_error_in_the_middle_or_no_first_byte_is_one_sentence(run, monkeypatch, behaviour, said) -> None:
+def test_an_error_in_the_middle_or_no_first_byte_is_one_sentence(run, monkeypatch, behaviour, timeout_s, said) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "tok-0123456789abcdef")
     with MisbehavingServer(behaviour) as server:
-        slow = ChatEndpoint("gpt-4o", EndpointOptions(server.url, timeout_s=0.2))
+        slow = ChatEndpoint("gpt-4o", EndpointOptions(server.url, timeout_s=timeout_s))
         found = heard(run, asking("endpoint:gpt-4o"), slow)["endpoint:gpt-4o"]
     assert said in found["failed"]["message"]
 
