@@ -216,7 +216,8 @@ def _generation(recipe: Recipe, workspace: Workspace, console: Console, force: b
     assert section is not None
     assert recipe.train is not None
     expert_names = dict.fromkeys((*recipe.experts, *recipe.train.baselines))
-    names = section.models or ("base", *expert_names, *(("average", "moe") if recipe.mix is not None else ()))
+    mixed = () if recipe.mix is None else ("average", "ties", "moe") if recipe.mix.ties else ("average", "moe")
+    names = section.models or ("base", *expert_names, *mixed)
 
     def answers(model: str) -> Step:
         return f"generate {model}", lambda: _complete(

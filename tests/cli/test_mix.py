@@ -40,6 +40,19 @@ def test_or_averaged(experts, tmp_path) -> None:
     assert json.loads((tmp_path / "mean" / "config.json").read_text())["model_type"] == "llama"
 
 
+def test_or_merged_by_ties(experts, tmp_path) -> None:
+    named = ["--expert", experts[0], "--expert", experts[1], "-o", tmp_path / "merged", "--ties"]
+    done = run(*named)
+    assert done.exit_code == 1
+    assert "do not say what their base is: give it with --base" in " ".join(done.stderr.split())
+    base = tiny_model(tmp_path / "base", "llama", seed=9)
+    done = run(*named, "--base", base)
+    assert done.exit_code == 0, done.output
+    assert "Merged by TIES: warm, clear" in done.stdout
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["model_type"] == "llama"
+    assert "give one of them" in run(*named, "--base", base, "--average").stderr
+
+
 def test_the_base_may_give_what_is_shared(experts, tmp_path) -> None:
     base = shutil.copytree(experts[0], tmp_path / "base")
     done = run("--expert", experts[0], "--expert", experts[1], "-o", tmp_path / "m", "--shared", "base", "--base", base,

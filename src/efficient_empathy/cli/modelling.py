@@ -75,7 +75,9 @@ def mix(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Without --run: the mixture's folder.", show_default=False)
     ] = None,
-    base: Annotated[str | None, typer.Option(help="Without --run: the experts' base, for --shared base.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Without --run: the experts' base, for --shared base and --ties.")
+    ] = None,
     plain: Annotated[
         bool, typer.Option("--average", help="Without --run: average the experts to one dense model instead.")
     ] = False,
@@ -112,17 +114,20 @@ def _outside(
     as_json: bool,
 ) -> None:
     """Compose checkpoints that belong to no run: there is no data to train routers on, or to compare with."""
-    from efficient_empathy.modelling.moe.compose import average, compose
+    from efficient_empathy.modelling.moe.compose import average, compose, merge_by_ties
 
     if output is None or not experts:
         raise UserError("say what to mix: --run RUN, or --expert FOLDER --expert FOLDER -o FOLDER")
-    if idle := sorted(settings.model_fields_set - {"shared", "top_k", "dtype", "shard_bytes"}):
+    if idle := sorted(settings.model_fields_set - {"shared", "top_k", "ties", "dtype", "shard_bytes"}):
         raise UserError(
             f"--{idle[0].replace('_', '-')} needs a run, whose samples routers are trained on: give --run RUN"
         )
-    if plain or len(experts) == 1:
-        result = average(experts, output, base=base, dtype=settings.dtype, shard_bytes=settings.shard_bytes)
-        what = "The average of" if result.kind == "average" else "Merged into its base:"
+    if plain and settings.ties:
+        raise UserError("--average and --ties make one dense model each: give one of them")
+    if plain or settings.ties or len(experts) == 1:
+        merge = merge_by_ties if settings.ties else average
+        result = merge(experts, output, base=base, dtype=settings.dtype, shard_bytes=settings.shard_bytes)
+        what = {"average": "The average of", "ties": "Merged by TIES:"}.get(result.kind, "Merged into its base:")
         text = f"{what} {', '.join(result.experts)}: {output} ({result.parameters:,} parameters in {result.dtype})"
     else:
         result = compose(

@@ -22,6 +22,7 @@ from efficient_empathy.modelling.moe.record import (
     AVERAGE,
     COMPOSITION,
     MIXED,
+    TIES,
     UNTRAINED,
     ComparisonRecord,
     CompositionRecord,
@@ -90,7 +91,7 @@ def read_responses(workspace: Workspace, names: Sequence[str] = ()) -> RunRespon
 def in_order(workspace: Workspace, names: Collection[str]) -> list[str]:
     """Models in the order of every table: base, experts, what else was trained, average, mixture, others."""
     others = [path.name for path in sorted(workspace.experts.glob("*")) if path.name not in (*_EXPERTS, *_BASELINES)]
-    order = ["base", *_EXPERTS, *others, *_BASELINES, "average", "moe_untrained", "moe"]
+    order = ["base", *_EXPERTS, *others, *_BASELINES, "average", "ties", "moe_untrained", "moe"]
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
@@ -178,8 +179,8 @@ def costs(workspace: Workspace, names: list[str]) -> dict[str, Cost]:
         elif name == "base":
             by_name[name] = Cost(0.0, None)
         else:
-            folder = workspace.average if name == "average" else workspace.moe
-            is_composed = name in (AVERAGE, MIXED, UNTRAINED)
+            folder = {AVERAGE: workspace.average, TIES: workspace.ties}.get(name, workspace.moe)
+            is_composed = name in (AVERAGE, TIES, MIXED, UNTRAINED)
             record = CompositionRecord.read_if_there(folder / COMPOSITION) if is_composed else None
             by_name[name] = _composed(record, own, name) if record else Cost(None, None)
     return by_name
@@ -189,8 +190,7 @@ def cost_files(workspace: Workspace) -> list[Path]:
     """The records that costs are read from, those that there are."""
     there = [
         *sorted(workspace.experts.glob("[!.]*/training.json")),
-        workspace.average / COMPOSITION,
-        workspace.moe / COMPOSITION,
+        *(folder / COMPOSITION for folder in workspace.composed),
     ]
     return [path for path in there if path.exists()]
 

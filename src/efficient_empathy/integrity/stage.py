@@ -188,7 +188,7 @@ def _unknown(workspace: Workspace, manifest: Manifest) -> Iterator[Problem]:
     """Models and responses that the manifest does not know, and that nothing else vouches for."""
     known = {(workspace.root / key).parent for key in manifest.artifacts}
     folders = sorted(workspace.experts.glob("[!.]*")) if workspace.experts.is_dir() else []
-    for folder in (*folders, workspace.average, workspace.moe):
+    for folder in (*folders, *workspace.composed):
         if folder.is_dir() and folder not in known and model_files(folder):
             try:
                 require_intact(workspace, folder)

@@ -38,7 +38,7 @@ def test_every_artifact_lies_where_the_handbook_says(tmp_path) -> None:
         "corrections": "corrections.jsonl",
         "selection": "selection", "assignments": "selection/assignments.parquet", "manifest_path": "manifest.json",
         "synthesis": "synthesis", "synthetic": "synthesis/kept.parquet",
-        "experts": "experts", "moe": "moe", "average": "average", "comparison": "comparison.json",
+        "experts": "experts", "moe": "moe", "average": "average", "ties": "ties", "comparison": "comparison.json",
         "generations": "generations", "evaluation": "evaluation.json", "sweep": "sweep", "tuning": "tuning",
         "ratings": "ratings", "analytics": "analytics", "report": "report.html",
     }  # fmt: skip

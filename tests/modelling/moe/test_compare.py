@@ -82,6 +82,12 @@ def test_a_better_model_beside_them_is_named() -> None:
     assert rest.startswith(f"The mixture has a lower held-out loss than the experts' plain average: {moe:.3f} against")
 
 
+def test_a_ties_merge_that_is_best_costs_no_more_than_the_average() -> None:
+    text = compared({"base": 4.0, "average": 3.0, "ties": 2.8, "moe": 2.9})["verdict"]["text"]
+    assert text.startswith("The ties has the lowest held-out loss of all 4 models: ")
+    assert ", and costs no more to serve than the average. The mixture has a lower" in text
+
+
 @pytest.mark.parametrize(
     ("losses", "means"),
     [

@@ -18,6 +18,7 @@ from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.model_folder import model_hash
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.integrity import check
 from efficient_empathy.modelling.generation import GenerationSettings, generate
 from efficient_empathy.modelling.moe import stage
 from efficient_empathy.modelling.moe.compare import sizes
@@ -201,6 +202,41 @@ def test_other_training_starts_from_the_composition_and_measures_only_what_is_ne
     assert not same(weights(run.moe), weights(mixed[0].moe))
 
 
+def test_ties_stands_beside_the_average_and_may_be_asked_for_later(mixed, tmp_path, monkeypatch) -> None:
+    run = Workspace(shutil.copytree(mixed[0].root, tmp_path / "run"))
+    measured, cache = [], {path.name for path in (run.root / stage.CACHE).iterdir()}
+    real, before = stage.measure, {folder: weights(folder) for folder in (run.moe, run.average)}
+    monkeypatch.setattr(stage, "compose", lambda *_, **__: measured.append("composed anew"))
+    monkeypatch.setattr(stage, "train_routers", lambda *_, **__: measured.append("trained anew"))
+    monkeypatch.setattr(
+        stage, "measure", lambda contender, *a, **o: measured.append(contender.name) or real(contender, *a, **o)
+    )
+    result = mix(run, SETTINGS.model_copy(update={"ties": True}), console=quiet())
+    assert [model.name for model in result.models] == [*MODELS[:5], "ties", *MODELS[5:]]
+    assert {"composed anew", "trained anew"}.isdisjoint(measured)
+    assert len({path.name for path in (run.root / stage.CACHE).iterdir()} - cache) == 1
+    assert all(same(weights(folder), there) for folder, there in before.items())
+    assert not same(weights(run.ties), weights(run.average))
+    text = summary(result, run.root)
+    assert f"The TIES merge: {run.ties}" in text
+    assert "TIES merge of the experts" in text
+    merged = next(model for model in result.models if model.name == "ties")
+    average = next(model for model in result.models if model.name == "average")
+    assert (merged.parameters, merged.bytes) == (average.parameters, average.bytes)
+    assert set(merged.loss) == set(average.loss)
+    faults = [[one.path for one in check(each, console=quiet()).problems] for each in (run, mixed[0])]
+    assert faults[0] == faults[1]
+    answered = generate(run, "ties", GenerationSettings(samples=2, max_new_tokens=4), console=quiet())
+    assert answered.label == "TIES merge of the experts"
+    again = mix(run, SETTINGS.model_copy(update={"ties": True}), console=quiet())
+    assert again.skipped
+    assert again.ties == str(run.ties)
+    without = mix(run, SETTINGS, console=quiet())
+    assert [model.name for model in without.models] == MODELS
+    assert not run.ties.exists()
+    assert without.ties is None
+
+
 def test_a_flipped_byte_in_a_shard_is_refused_by_name_and_mixing_again_makes_it_whole(mixed, tmp_path) -> None:
     run = Workspace(shutil.copytree(mixed[0].root, tmp_path / "run"))
     shard = sorted(run.moe.glob("*.safetensors"))[0]
@@ -225,6 +261,7 @@ from efficient_empathy.modelling.moe import routers, stage
 from efficient_empathy.modelling.moe.stage import mix
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.foundation.run.workspace import Workspace
+from efficient_empathy.integrity import check
 
 def dying(function):
     def call(*arguments, **options):

@@ -100,11 +100,11 @@ class Perplexity:
 
 
 def _target(model: Path | str, workspace: Workspace | None) -> Target:
-    """What `model` is to the run: its mixture and its average are asked as its experts were, a base as any."""
+    """What `model` is to the run: its mixture and its merges are asked as its experts were, a base as any."""
     from efficient_empathy.modelling.training.models import bundled_base, resolve
 
     path = resolve(str(model))
-    if workspace and path in (workspace.average.resolve(), workspace.moe.resolve()):
+    if workspace and path in {folder.resolve() for folder in workspace.composed}:
         return Target(path, str(model), str(model), "composed")
     return Target(path, str(model), str(model), "base" if path == bundled_base() else "model")
 

@@ -60,6 +60,7 @@ class Workspace:
         self.experts = self.root / "experts"
         self.moe = self.root / "moe"
         self.average = self.root / "average"
+        self.ties = self.root / "ties"
         self.comparison = self.root / "comparison.json"
         self.generations = self.root / "generations"
         self.evaluation = self.root / "evaluation.json"
@@ -68,6 +69,11 @@ class Workspace:
         self.ratings = self.root / "ratings"
         self.analytics = self.root / "analytics"
         self.report = self.root / "report.html"
+
+    @property
+    def composed(self) -> tuple[Path, ...]:
+        """The folders of what `mix` makes of the experts."""
+        return self.average, self.ties, self.moe
 
     def create(self) -> Workspace:
         """Make the folder where it is missing, for its owner alone (mode 700); one that is there keeps its mode."""

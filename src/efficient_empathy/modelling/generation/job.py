@@ -186,7 +186,7 @@ def find_model(
 def _weights(workspace: Workspace, target: Target) -> list[Path]:
     """The files with a model's weights, if it is one of the run's own."""
     folder = Path(target.path)
-    own = folder.parent == workspace.experts or folder in (workspace.moe, workspace.average)
+    own = folder.parent == workspace.experts or folder in workspace.composed
     return sorted(folder.glob("*.safetensors")) if own else []
 
 

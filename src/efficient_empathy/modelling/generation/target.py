@@ -48,7 +48,7 @@ def resolve(model: str, workspace: Workspace | None, name: str | None = None) ->
     elif workspace and model in models:
         path = models[model]
         require(f"{path}, a model of the run,", Bounds((workspace.root.resolve(),)).reading(path))
-        kind = "composed" if path in (workspace.average, workspace.moe) else "model"
+        kind = "composed" if path in workspace.composed else "model"
     elif Path(model).is_dir():
         path = Path(model)
     elif HUB_NAME.fullmatch(model) and not model.startswith("."):
@@ -86,7 +86,7 @@ def file_name(name: str) -> str:
 def _of_run(workspace: Workspace) -> dict[str, Path]:
     folders = sorted(workspace.experts.iterdir()) if workspace.experts.is_dir() else []
     models = {folder.name: folder for folder in folders if _is_model(folder)}
-    return models | {f.name: f for f in (workspace.average, workspace.moe) if _is_model(f)}
+    return models | {f.name: f for f in workspace.composed if _is_model(f)}
 
 
 def _is_model(folder: Path) -> bool:

@@ -25,6 +25,7 @@ from efficient_empathy.modelling.moe.record import (
     AVERAGE,
     BASE,
     MIXED,
+    TIES,
     ComparedModel,
     ComparisonRecord,
     Size,
@@ -294,7 +295,10 @@ def _beside_words(best: ComparedModel, mixed: ComparedModel, plain: ComparedMode
     behind = [group.interval(model.name, best.name)[0] > 0 for model in (mixed, plain)]
     names = [f"the {name} ({_loss(model):.3f})" for name, model in (("mixture", mixed), ("average", plain))]
     if all(behind):
-        return f"It beats {names[0]} and {names[1]}: here neither mixing nor averaging the experts was worth it."
+        text = f"It beats {names[0]} and {names[1]}"
+        if best.name == TIES:
+            return f"{text}, and costs no more to serve than the average."
+        return f"{text}: here neither mixing nor averaging the experts was worth it."
     if any(behind):
         beaten, level = (names[0], names[1]) if behind[0] else (names[1], names[0])
         return f"It beats {beaten}, and cannot be told from {level}."

@@ -46,6 +46,7 @@ from efficient_empathy.modelling.moe.tensors import (
     read_folder,
     read_header,
 )
+from efficient_empathy.modelling.moe.ties import least_kept, ties
 from efficient_empathy.modelling.training.models import require_finite
 
 
@@ -273,12 +274,52 @@ def average(
     """
     models = open_all(experts, names, base)
     common = _stored_as(match(models), dtype)
+    kind = "average" if len(models) > 1 else "merged"
+    return _write_dense(out, models, common, average_tensors(common, models), kind, key, shard_bytes, on_bytes)
+
+
+def merge_by_ties(
+    experts: Sequence[str | Path],
+    out: Path,
+    *,
+    names: Sequence[str] | None = None,
+    base: str | Path | None = None,
+    dtype: Dtype = "auto",
+    shard_bytes: int = SHARD_BYTES,
+    key: str = "",
+    on_bytes: Progress = lambda count: None,
+) -> CompositionResult:
+    """Merge two or more experts of one base by TIES into one dense model in the folder `out`; otherwise as `compose`.
+
+    The weights of each are read twice. Raises `UserError` as well where dense experts come without `base`.
+    """
+    models = open_all(experts, names, base)
+    if len(models) < 2:
+        raise UserError("TIES takes two or more experts; one alone is merged into its base: leave --ties out")
+    source = _base_of(models, base)
+    common = _stored_as(match([*models, source]), dtype)
+    least = [least_kept(model.tensors, source.tensors) for model in models]
+    tensors = {
+        name: ties(source.tensors[name], [model.tensors[name] for model in models], least) for name in common.shapes
+    }
+    return _write_dense(out, models, common, tensors, "ties", key, shard_bytes, on_bytes)
+
+
+def _write_dense(
+    out: Path,
+    models: Sequence[Checkpoint],
+    common: Architecture,
+    tensors: Mapping[str, Tensor],
+    kind: str,
+    key: str,
+    shard_bytes: int,
+    on_bytes: Progress,
+) -> CompositionResult:
+    """A checkpoint of the experts' own architecture."""
     dense = {k: v for k, v in models[0].config.items() if k not in _ORIGIN_KEYS}
     dense |= {"use_cache": True, "dtype": TORCH_NAMES[common.dtype]}
-    kinds = (average_tensors(common, models),)
-    kind = "average" if len(models) > 1 else "merged"
-    record = _record(models, common, kinds, kind=kind, family=common.family.dense, key=key)
-    return write_folder(out, models, common, dense, kinds, record, shard_bytes, on_bytes)
+    record = _record(models, common, [tensors], kind=kind, family=common.family.dense, key=key)
+    return write_folder(out, models, common, dense, [tensors], record, shard_bytes, on_bytes)
 
 
 def rewrite(folder: Path, arrays: Mapping[str, Float32], **changes: Any) -> None:

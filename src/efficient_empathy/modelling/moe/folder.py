@@ -106,6 +106,10 @@ def composed_card(record: CompositionRecord) -> str:
     if record.kind == "average":
         title, tags = "Average of experts", "efficient-empathy, weight-average"
         what = f"The plain average of the weights of {len(record.experts)} models: {names}."
+    elif record.kind == "ties":
+        title, tags = "TIES merge of experts", "efficient-empathy, ties"
+        what = f"{names} in one dense model by TIES (arXiv 2306.01708): of the largest fifth of what each has changed "
+        what += "in the base, the mean of those that have the sign of their sum."
     elif record.kind == "merged":
         title, tags = f"{names}, merged", "efficient-empathy"
         what = f"The expert {names} as one dense model: its adapter merged into its base."

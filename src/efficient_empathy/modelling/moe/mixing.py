@@ -20,7 +20,7 @@ from efficient_empathy.foundation.run.workspace import Workspace
 from efficient_empathy.llm.prompting import PromptTemplate
 from efficient_empathy.modelling.bases import base_at, require_base
 from efficient_empathy.modelling.moe.compare import Contender
-from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, UNTRAINED, mixture_label
+from efficient_empathy.modelling.moe.record import AVERAGE, BASE, LABELS, MIXED, TIES, UNTRAINED, mixture_label
 from efficient_empathy.modelling.moe.settings import MixSettings
 from efficient_empathy.modelling.moe.tensors import STORED_AS, TORCH_NAMES
 from efficient_empathy.modelling.training.examples import EncodedSample, choose, choose_part, conversational, encode
@@ -30,7 +30,7 @@ from efficient_empathy.modelling.training.settings import TrainingSettings
 
 _MUST_AGREE = ("template", "held_out", "hold_back", "seed", "max_length")
 """What experts must have been trained alike in: else one has seen what is held out for another."""
-_COMPARISON_NAMES = {BASE, AVERAGE, MIXED, UNTRAINED}
+_COMPARISON_NAMES = {BASE, AVERAGE, TIES, MIXED, UNTRAINED}
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def union_model(workspace: Workspace) -> Expert | None:
 
 
 _COMPOSING = {"shared", "top_k", "dtype", "init", "init_samples", "shard_bytes"}
-_NO_MATTER = {"resamples", *_COMPOSING}
+_NO_MATTER = {"resamples", "ties", *_COMPOSING}
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,8 @@ class Mixing:
         rounded = {name for name, _, path, _ in own if is_adapter(path)}
         models = [(BASE, LABELS[BASE], self.base, self.hashes["base"]), *own]
         models.append((AVERAGE, LABELS[AVERAGE], self.workspace.average, f"average {self.composition_key()}"))
+        if self.settings.ties:
+            models.append((TIES, LABELS[TIES], self.workspace.ties, f"ties {self.composition_key()}"))
         untrained = (UNTRAINED, LABELS[UNTRAINED], self.workspace.moe, self.composition_key())
         if self.settings.train == "none":
             models.append((MIXED, *untrained[1:]))

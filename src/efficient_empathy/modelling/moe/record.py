@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from efficient_empathy.foundation.run.record import Part, Record, StageRecord
 from efficient_empathy.modelling.training.record import LoggedStep, TokenCount
 
-BASE, AVERAGE, UNTRAINED, MIXED = "base", "average", "moe_untrained", "moe"
+BASE, AVERAGE, TIES, UNTRAINED, MIXED = "base", "average", "ties", "moe_untrained", "moe"
 """The names of the models that a comparison has beside the experts."""
 TrainedPart = Literal["gates", "gates+gate_proj", "none"]
 Start = Literal["zero", "given", "centred_means"]
@@ -17,6 +17,7 @@ _MIXTURE_LABELS = {"gates": "MoE, routers trained", "gates+gate_proj": "MoE, rou
 LABELS = {
     BASE: "Base model",
     AVERAGE: "Average of the experts",
+    TIES: "TIES merge of the experts",
     UNTRAINED: "MoE, routers untrained",
     MIXED: _MIXTURE_LABELS["gates"],
 }
@@ -55,8 +56,8 @@ class CompositionRecord(Record):
     PLACE: ClassVar[str] = "moe/composition.json"
     REMEDY: ClassVar[str] = "`efficient-empathy mix`"
 
-    kind: Literal["moe", "average", "merged"]
-    """A mixture, the average of several models, or one expert merged into its base."""
+    kind: Literal["moe", "average", "ties", "merged"]
+    """A mixture, the average of several models, their TIES merge, or one expert merged into its base."""
     family: str
     """The model type of the result."""
     experts: tuple[str, ...] = Field(min_length=1)
@@ -197,10 +198,12 @@ class RouterSummary(Part):
 
 
 class MixResult(Part):
-    """What `mix` did: where the mixture, the average and the comparison are, and how the models compare."""
+    """What `mix` did: where the mixture, the merges and the comparison are, and how the models compare."""
 
     path: str
     average: str
+    ties: str | None
+    """Where the TIES merge is, if it was asked for."""
     comparison: str
     experts: tuple[str, ...]
     subsets: dict[str, Size]

@@ -21,8 +21,11 @@ class MixSettings(Settings):
     """Everything outside the feed-forward blocks: the experts' average, or the base's."""
     top_k: int = Field(default=2, ge=1)
     """Experts that each token goes through."""
+    ties: bool = False
+    """Merge the experts by TIES (arXiv 2306.01708) as well, to a dense model that costs no more to serve than their
+    average; without a run, to that instead of a mixture."""
     dtype: Dtype = "auto"
-    """What mixture, average and merged experts are stored as, and measured as; auto is as the base is. bf16 has three
+    """What mixture, merges and merged experts are stored as, and measured as; auto is as the base is. bf16 has three
     decimal digits, in which a small update of the weights can get lost; fp32 keeps it, at twice the size."""
     init: Literal["zero", "centred_means"] = "zero"
     """Routers start from zero, which mixes the experts alike, or from the mean input of each feed-forward block over

@@ -31,7 +31,7 @@ from efficient_empathy.modelling.moe.compare import (
     is_measured,
     measure,
 )
-from efficient_empathy.modelling.moe.compose import average, compose, rewrite
+from efficient_empathy.modelling.moe.compose import average, compose, merge_by_ties, rewrite
 from efficient_empathy.modelling.moe.folder import sweep
 from efficient_empathy.modelling.moe.mixing import Mixing, base_of, choose_experts, common_settings, union_model
 from efficient_empathy.modelling.moe.record import (
@@ -67,6 +67,8 @@ def mix(
     force: bool = False,
 ) -> MixResult:
     """Mix a run's experts into `moe/`, average them into `average/`, and compare both with all that there is beside.
+
+    With `settings.ties` also merge them by TIES into `ties/`.
 
     `experts` are names in `experts/`; by default every expert of a subset of its own. `training` are TrainingSettings
     that say how to calculate (precision and the like); what the samples are read by is always what the experts were
@@ -107,9 +109,9 @@ def _mix(
                 workspace.record(STAGE, last.model_copy(update={"sources": sources}))
             return result
 
-    _clear(workspace, force=force)
+    _clear(workspace, settings, force=force)
     workspace.begin(STAGE, [workspace.comparison])
-    compose_both(mixing)
+    compose_all(mixing)
     measure_all(mixing, with_trained=False)
     train(mixing)
     measurements = measure_all(mixing, with_trained=True)
@@ -129,19 +131,21 @@ def _mix(
         verdict=table.verdict,
         seconds=round(time.monotonic() - began, 3),
     )
-    files = [path for folder in (workspace.moe, workspace.average) for path in sorted(folder.iterdir())]
+    made = [folder for folder in workspace.composed if settings.ties or folder != workspace.ties]
+    files = [path for folder in made for path in sorted(folder.iterdir())]
     workspace.record(STAGE, record, [*files, workspace.comparison])
     return _result(workspace, record, skipped=False)
 
 
-def _clear(workspace: Workspace, *, force: bool) -> None:
+def _clear(workspace: Workspace, settings: MixSettings, *, force: bool) -> None:
     """Remove what has changed since an earlier mixing wrote it, so that the step which makes it is done again.
 
     What a killed mixing has left is gone on from. Folders that the manifest does not know are nobody's word.
     """
-    folders = [workspace.moe, workspace.average]
+    folders, outputs = workspace.composed, workspace.outputs(STAGE)
     stale = [*folders, workspace.root / CACHE, workspace.root / WORK] if force else []
-    outputs = workspace.outputs(STAGE)
+    if not settings.ties and any(path.parent == workspace.ties for path in outputs):
+        stale.append(workspace.ties)
     if not outputs and not workspace.manifest().is_interrupted(STAGE):
         stale += [folder for folder in folders if (folder / COMPOSITION).exists()]
     changes = [path for path in workspace.changes(outputs) if path.name != ROUTERS]
@@ -182,6 +186,7 @@ def _result(workspace: Workspace, record: MixRecord, *, skipped: bool) -> MixRes
     return MixResult(
         path=str(workspace.moe),
         average=str(workspace.average),
+        ties=str(workspace.ties) if record.parameters["ties"] else None,
         comparison=str(workspace.comparison),
         experts=record.experts,
         subsets=table.subsets,
@@ -208,7 +213,8 @@ def summary(result: MixResult, run: Path) -> str:
     lines += [
         *result.notes,
         result.verdict.text,
-        f"The mixture: {result.path}   The average: {result.average}",
+        f"The mixture: {result.path}   The average: {result.average}"
+        + (f"   The TIES merge: {result.ties}" if result.ties else ""),
     ]
     return "\n".join([*lines, f"Next: efficient-empathy generate --run {shell(run)} --model moe"])
 
@@ -218,8 +224,8 @@ CACHE, WORK = ".comparison", ".routers"
 """In a run's folder: what was measured of each model, known by what the model is; checkpoints while routers train."""
 
 
-def compose_both(mixing: Mixing) -> None:
-    """The average, and the mixture with the routers that it starts with; a mixture that is trained as asked is left."""
+def compose_all(mixing: Mixing) -> None:
+    """The dense merges, and the mixture with the routers that it starts with; one that is trained as asked is left."""
     key = mixing.composition_key()
     options: dict[str, Any] = {
         "names": [expert.name for expert in mixing.experts],
@@ -229,13 +235,18 @@ def compose_both(mixing: Mixing) -> None:
         "key": key,
     }
     paths, folder = [expert.path for expert in mixing.experts], mixing.workspace.moe
-    earlier = _record(mixing.workspace.average)
-    if earlier is None or earlier.key != key:
-        with _writing(mixing, mixing.workspace.average), progress_bar(mixing.console, "averaging the experts") as tell:
-            average(paths, mixing.workspace.average, **options, on_bytes=_accumulate(tell))
+    merges = [(average, mixing.workspace.average, "averaging the experts")]
+    if mixing.settings.ties:
+        merges.append((merge_by_ties, mixing.workspace.ties, "merging the experts by TIES"))
+    for merge, place, what in merges:
+        earlier = _record(place)
+        if earlier is None or earlier.key != key:
+            with _writing(mixing, place), progress_bar(mixing.console, what) as tell:
+                merge(paths, place, **options, on_bytes=_accumulate(tell))
     there = _record(folder)
     as_asked = there is not None and there.key == key and there.training and there.training.key == mixing.training_key()
-    if as_asked and all(_is_measured(mixing, contender) for contender in mixing.contenders(with_trained=False)):
+    untrained = [contender for contender in mixing.contenders(with_trained=False) if contender.path == folder]
+    if as_asked and all(_is_measured(mixing, contender) for contender in untrained):
         return
     if there is None or there.key != key or there.training:
         shared, top_k = mixing.settings.shared, mixing.settings.top_k

@@ -209,7 +209,7 @@ def require_intact(workspace: Workspace, folder: Path) -> None:
     in its `training.json`. A folder that no command of ours has made is the user's own.
     """
     is_expert = folder.parent == workspace.experts
-    if not is_expert and folder not in (workspace.moe, workspace.average):
+    if not is_expert and folder not in workspace.composed:
         return
     stage, command = (f"train:{folder.name}", f"train --subset {folder.name}") if is_expert else ("mix", "mix")
     outputs = [path for path in workspace.outputs(stage) if path.parent == folder]

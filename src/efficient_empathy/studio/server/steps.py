@@ -91,10 +91,14 @@ class MixStep(Body):
     experts: tuple[Name, ...] = ()
     batch_size: int | None = None
     max_samples: int | None = None
+    ties: bool = False
 
     def words(self, table: RunTable, folder: Path) -> list[str]:
         """The command's flags."""
-        return flags({"--expert": self.experts, "--batch-size": self.batch_size, "--max-samples": self.max_samples})
+        return flags({
+            "--expert": self.experts, "--batch-size": self.batch_size, "--max-samples": self.max_samples,
+            "--ties": self.ties,
+        })  # fmt: skip
 
 
 class GenerateStep(Body):

@@ -223,7 +223,10 @@ class Prover:
             notes.append(f"{dialogues:,} held-out dialogues are few: the intervals are rough")
         if self.settings.prove_seeds == 1:
             notes.append("with one seed the intervals know of other dialogues, not of other seeds")
-        if self.work.model in {*read_trainings(self.work.workspace.experts), "average", "moe"}:
+        if self.work.model in {
+            *read_trainings(self.work.workspace.experts),
+            *(one.name for one in self.work.workspace.composed),
+        }:
             notes.append(
                 f"{self.work.model}, which wrote the synthetic samples, was trained on real samples of the run, also "
                 f"on those that only the arm {MORE_REAL} has here: its samples may pass on what they teach"

@@ -147,11 +147,13 @@ def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browse
             page.get_by_text("Trained: ").filter(has_text=subset).wait_for()
         page.locator("form[data-step=mix] [name=max_samples]").fill("8")
         page.locator("form[data-step=mix] [name=batch_size]").fill("4")
+        page.get_by_label("Compare a TIES merge as well").check()
         page.get_by_role("button", name="Mix").click()
         page.get_by_text("The mixture is there.").wait_for()
         page.get_by_role("button", name="Output of mix").click()
         page.locator("#log-text", has_text="average").wait_for()
         page.get_by_role("button", name="Close").click()
+        assert "ties" in page.locator("form[data-step=generate] [name=model]").inner_text()
         text_of(page)
         assert axe(page) == []
         with page.expect_download() as download:
@@ -161,5 +163,5 @@ def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browse
         words = text_of(page)
         assert visit.console == []
     assert compared
-    assert "moe" in json.dumps(compared)
+    assert {"average", "ties", "moe"} <= {model["name"] for model in compared["models"]}
     assert "sensibility" in words

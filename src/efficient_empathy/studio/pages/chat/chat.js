@@ -44,7 +44,7 @@ const stepsLink = () => h("a", { href: `/steps?${new URLSearchParams({ run: RUN 
 function showModels() {
   const names = urlState.getAll("model").filter((name) => models.some((model) => model.name === name)); // the page says which there is not
   const able = models.filter((model) => !model.problem);
-  const own = able.filter(({ name, expert }) => expert || name === "average" || name === "moe");
+  const own = able.filter(({ name, expert }) => expert || ["average", "ties", "moe"].includes(name));
   const defaults = [...own.slice(0, MOST), ...able.filter(({ name }) => name.startsWith("endpoint:"))];
   const first = names.length ? names : (defaults.length ? defaults : able.slice(0, 3)).map((model) => model.name);
   const problems = [...new Set(models.map((model) => model.problem).filter(Boolean))];

@@ -199,7 +199,7 @@ def _replies(queue: Sequence[dict[str, Any]], model: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=RESPONSES, orient="row")
 
 
-NO_EXPERTS = ("base", "average", "moe")
+NO_EXPERTS = ("base", "average", "ties", "moe")
 """A run's models that are no experts."""
 
 
@@ -241,7 +241,9 @@ def list_models(workspace: Workspace, endpoints: Sequence[ChatEndpoint]) -> list
         except UserError as error:
             if name not in NO_EXPERTS and not _is_model(workspace.experts / name):
                 continue
-            titles = {"average": "Average of the experts", "moe": "MoE", "base": "Base model"}
+            if name == "ties" and not workspace.ties.is_dir():
+                continue
+            titles = {"average": "Average of the experts", "ties": "TIES merge", "moe": "MoE", "base": "Base model"}
             label, problem = titles.get(name, name), str(error)
         kind = {"expert": name not in NO_EXPERTS, "mixture": name == "moe"}
         models.append({"name": name, "label": label, **kind, "problem": problem})
@@ -254,7 +256,7 @@ def target(name: str, workspace: Workspace) -> Target:
 
     Raises `UserError` where the run has none, or one that has changed: folders and hub names are none of a run's.
     """
-    places = {"average": workspace.average, "moe": workspace.moe}
+    places = {folder.name: folder for folder in workspace.composed}
     folder = places.get(name, workspace.experts / name)
     plain = "/" not in name and "\\" not in name and not name.startswith(".")
     if name != "base" and not (plain and _is_model(folder)):

@@ -8,7 +8,7 @@ from efficient_empathy.foundation.run.corrections import read_corrections
 from efficient_empathy.foundation.run.table import RunTable
 from efficient_empathy.studio.server.judging import JUDGES
 
-BASE, MIXTURE, AVERAGE = "base", "moe", "average"
+BASE = "base"
 """What the models that no expert is are called, by `generate --model`."""
 
 
@@ -55,7 +55,7 @@ def view_of(table: RunTable) -> StepsView:
     trained = tuple(name.partition(":")[2] for name in stages if name.startswith("train:"))
     responded = tuple(name.partition(":")[2] for name in stages if name.startswith("generate:"))
     subsets = dict(selection.subsets) if selection else {}
-    models = (BASE, *trained, *([AVERAGE] if workspace.average.is_dir() else []))
+    models = (BASE, *trained, *(folder.name for folder in workspace.composed if folder.is_dir()))
     return StepsView(
         subsets=subsets,
         otherwise=selection.otherwise if selection else "",
@@ -63,7 +63,7 @@ def view_of(table: RunTable) -> StepsView:
         trained=trained,
         untrained=tuple(name for name in subsets if name not in trained),
         mixed=workspace.moe.is_dir(),
-        models=(*models, MIXTURE) if workspace.moe.is_dir() else models,
+        models=models,
         responded=responded,
         evaluated=workspace.evaluation.is_file(),
         reported=workspace.report.is_file(),
