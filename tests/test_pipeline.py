@@ -23,7 +23,7 @@ from efficient_empathy.recipe import DIALOGUES, Recipe
 from forked_command import ForkedCommand
 from tiny_models import tiny_model
 
-MODELS = ("base", "sensibility", "rationality", "union", "average", "moe")
+MODELS = ("base", "sensibility", "rationality", "union", "average", "ties", "moe")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,8 @@ def small(folder: Path, **changes: str) -> Recipe:
         "data.source": str(folder / "dialogues"),
         "train.base": str(folder / "base"), "train.max_samples": "32", "train.epochs": "1", "train.max_length": "192",
         "train.max_held_out": "16",
-        "mix.max_samples": "32", "mix.epochs": "1", "generate.samples": "6", "generate.max_new_tokens": "8",
+        "mix.max_samples": "32", "mix.epochs": "1", "mix.ties": "true",
+        "generate.samples": "6", "generate.max_new_tokens": "8",
     }  # fmt: skip
     return Recipe.load("demo", few | {name.replace("__", "."): value for name, value in changes.items()})
 
