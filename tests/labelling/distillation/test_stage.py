@@ -16,12 +16,13 @@ from efficient_empathy.dialogues import Sample, Utterance, write_samples
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.errors import UserError
 from efficient_empathy.foundation.run.workspace import Workspace
-from efficient_empathy.labelling.distillation.model import fit
+from efficient_empathy.labelling.distillation.model import fit, predict
 from efficient_empathy.labelling.distillation.people import target_of
 from efficient_empathy.labelling.distillation.settings import DistillSettings, StudentSettings
 from efficient_empathy.labelling.distillation.stage import distill
+from efficient_empathy.labelling.distillation.teaching import TeacherModel, learn
 from efficient_empathy.scoring import Judgement, Ledger, Rubric
-from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge
+from efficient_empathy.scoring.judges.distilled import BUNDLED, DistilledJudge, softmax
 from efficient_empathy.scoring.record import rubric_record
 from judge_specs import spec_of
 from scored_runs import score_record
@@ -159,7 +160,33 @@ def knowing(base, tmp_path):
     return folder
 
 
-def test_a_larger_encoder_teaches_what_no_judgement_tells(workspace, base, knowing, tmp_path) -> None:
+def test_a_larger_encoder_teaches_what_no_judgement_tells(base, knowing, tmp_path) -> None:
+    judged, unjudged = [sample(i) for i in range(120)], [other_sample(i) for i in range(80)]
+    means = [[8.0 if i % 2 else 1.0, 3.0] for i in range(120)]
+    targets = np.array(
+        [[target_of(mean, axis) for mean, axis in zip(row, RUBRIC.axes, strict=True)] for row in means], np.float32
+    )
+    read, new = PairTokenizer(base / "tokenizer.json", 32), [other_sample(1001), other_sample(1000)]
+    own = replace(STUDENT, batch=8)
+    teacher = TeacherModel.reading(knowing, replace(own, learning_rate=3e-5), judged, unjudged, read, read)
+
+    def warmer(rows, taught):
+        student, theirs = learn(base, read(judged), targets, rows, own, taught, lambda *_: None, "a test")
+        warm, cold = softmax(predict(student, read(new)))[:, 0] @ np.arange(11)
+        return warm - cold, theirs
+
+    without, nothing = warmer(range(120), None)
+    taught, of_others = warmer(range(120), teacher)
+    assert nothing is None
+    assert len(of_others) == 0
+    assert taught > 1.5 > 0.5 > without  # of which the judgements say nothing, nor what was fitted on them alone
+    _, of_others = warmer(range(60), teacher)
+    scores = of_others[:, 0] @ np.arange(11)
+    assert of_others.shape == (60, 2, 11)
+    assert scores[1::2].min() > scores[::2].max() + 3
+
+
+def test_the_card_tells_of_the_teachers(workspace, base, knowing, tmp_path) -> None:
     unjudged = tmp_path / "more.jsonl"
     lines = [
         {"messages": [{"role": "user", "content": "my cat died"}, {"role": "assistant", "content": one.response}]}
@@ -170,13 +197,41 @@ def test_a_larger_encoder_teaches_what_no_judgement_tells(workspace, base, knowi
         base=str(base), folds=2, student=replace(STUDENT, batch=8), teacher_model=str(knowing), unlabelled=str(unjudged)
     )
     figures = distill(workspace, tmp_path / "taught", RUBRIC, settings)
-    table = DistilledJudge(RUBRIC, tmp_path / "taught").probabilities([other_sample(1001), other_sample(1000)])
-    warm, cold = table[:, 0] @ np.arange(11)
-    assert warm > cold + 3  # of which the judgements say nothing
     assert figures["teacher_model"]["unlabelled"] == 80
     own = figures["teacher_model"]["axes"]["sensibility"]["spearman"]
-    told = f"makes of 80 samples without any (its own Spearman, cross-validated: sensibility {own:.3f}"
+    told = f"make of 80 samples without any (their own Spearman, cross-validated: sensibility {own:.3f}"
     assert told in (tmp_path / "taught" / "README.md").read_text()
+
+
+def test_teachers_that_were_fitted_before_a_stop_are_not_fitted_again(workspace, base, tmp_path) -> None:
+    unjudged = tmp_path / "more.jsonl"
+    lines = [
+        {"messages": [{"role": "user", "content": "my cat died"}, {"role": "assistant", "content": f"oh no {i}"}]}
+        for i in range(20)
+    ]
+    unjudged.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    settings = DistillSettings(
+        base=str(base), folds=2, student=replace(STUDENT, epochs=1), teacher_model=str(base), unlabelled=str(unjudged),
+        max_unlabelled=12,
+    )  # fmt: skip
+
+    def stop_at(last):
+        def stop(what, *_):
+            if what == last:
+                raise KeyboardInterrupt
+
+        return stop
+
+    for last in ("fold 1 of 2", "all data"):
+        with pytest.raises(KeyboardInterrupt):
+            distill(workspace, tmp_path / "judge", RUBRIC, settings, on_step=stop_at(last))
+    seen: list[str] = []
+    stopped = distill(workspace, tmp_path / "judge", RUBRIC, settings, on_step=lambda what, *_: seen.append(what))
+    assert set(seen) == {"all data"}
+    assert stopped["teacher_model"]["unlabelled"] == 12
+    at_once = distill(workspace, tmp_path / "other", RUBRIC, settings, on_step=lambda what, *_: seen.append(what))
+    assert {"fold 1 of 2, teacher", "fold 1 of 2, beside the teacher", "all data, teacher"} < set(seen)
+    assert {**stopped, "seconds": 0} == {**at_once, "seconds": 0}
 
 
 def test_a_teacher_that_has_nothing_to_label_is_told(workspace, base, tmp_path) -> None:

@@ -73,11 +73,11 @@ def card(name: str, rubric: Rubric, figures: dict[str, Any], data: str, licence:
 
 
 def _taught(figures: dict[str, Any]) -> str:
-    """Whom the student had for a teacher, and how good that one is."""
+    """Whom the student had for teachers, and how good they are."""
     axes = ", ".join(f"{name} {f['spearman']:.3f}" for name, f in figures["axes"].items())
     return (
-        f" and from what {figures['base']}, fitted on the same ones, makes of {figures['unlabelled']:,} samples "
-        f"without any (its own Spearman, cross-validated: {axes})"
+        f" and from what {figures['base']} and a student, both fitted on the same ones, make of "
+        f"{figures['unlabelled']:,} samples without any (their own Spearman, cross-validated: {axes})"
     )
 
 

@@ -158,6 +158,17 @@ def _tables(bound: BoundRules, stack: np.ndarray) -> list[np.ndarray]:
     return [stack[:, i, : high - low + 1] for i, (low, high) in enumerate(bound.scales.values())]
 
 
+def key_of(
+    base: Path | str, examples: Examples, settings: StudentSettings, folds: int, teacher: TeacherModel | None
+) -> str:
+    """What students of these examples are known by."""
+    digest, weights = hashlib.sha256(examples.targets.tobytes()), examples.weights
+    digest.update(b"" if weights is None else weights.tobytes())
+    told = [str(base), folds, asdict(settings), [s.id for s in examples.samples]]
+    digest.update(json.dumps(told if teacher is None else [*told, teacher.digest]).encode())
+    return digest.hexdigest()[:16]
+
+
 def cross_fit(
     base: Path | str,
     encoded: Encoded,
@@ -170,25 +181,25 @@ def cross_fit(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits for every sample from a student that saw no sample of its dialogue, (samples × axes × levels).
 
-    Beside them those of the students' teachers, where they have one. Each fold is kept in the folder `cache`: the same
+    Beside them those of the students' teachers, where they have some. Each fold is kept in the folder `cache`: the same
     call goes on where it stopped, and costs nothing the second time.
     """
-    number = examples.folds(folds, settings.seed)
-    digest, weights = hashlib.sha256(examples.targets.tobytes()), examples.weights
-    digest.update(b"" if weights is None else weights.tobytes())
-    told = [str(base), folds, asdict(settings), [s.id for s in examples.samples]]
-    digest.update(json.dumps(told if teacher is None else [*told, teacher.digest]).encode())
+    number, weights = examples.folds(folds, settings.seed), examples.weights
+    key = key_of(base, examples, settings, folds, teacher)
     logits = np.empty((2 if teacher else 1, *examples.targets.shape), np.float32)
     for fold in range(folds):
-        path = cache / f"{digest.hexdigest()[:16]}-{fold}.npy"
+        path = cache / f"{key}-{fold}.npy"
         held_out = np.flatnonzero(number == fold).tolist()
         if not path.exists():
             others = np.flatnonzero(number != fold).tolist()
             what = f"fold {fold + 1} of {folds}"
-            student, master = learn(base, encoded, examples.targets, others, settings, teacher, on_step, what, weights)
+            student, theirs = learn(
+                base, encoded, examples.targets, others, settings, teacher, on_step, what, weights,
+                cache / f"{key}-{fold}-teachers.npy",
+            )  # fmt: skip
             here = [predict(student, [encoded[i] for i in held_out])]
-            if teacher is not None and master is not None:
-                here.append(predict(master, [teacher.judged[i] for i in held_out]))
+            if theirs is not None:
+                here.append(np.log(theirs + 1e-9))
             with atomic(path) as temporary, temporary.open("wb") as handle:
                 np.save(handle, np.stack(here))
         logits[:, held_out] = np.load(path)

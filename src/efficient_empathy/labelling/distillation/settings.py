@@ -33,6 +33,8 @@ class StudentSettings:
     """Weight of the ranked probability score beside the cross-entropy."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Before the heads."""
+    frozen_layers: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the encoder's layers, the lowest ones, that stay as they are."""
     max_tokens: int = Field(default=128, ge=8)
     """Context and response together, in tokens."""
     seed: int = Field(default=0, ge=0)
@@ -45,12 +47,16 @@ class DistillSettings(RulePolicySettings):
     base: str | None = None
     """The pre-trained encoder: a folder or a hub name; MiniLM by default."""
     teacher_model: str | None = None
-    """A larger encoder, a folder or a hub name, that is fitted on the judgements first: the student then learns from
-    what it makes of --unlabelled, too."""
+    """A larger encoder, a folder or a hub name, that is fitted on the judgements first, and a student beside it: the
+    judge then learns from what both make of --unlabelled, too."""
     unlabelled: Annotated[str | None, Reads()] = None
     """Dialogues without judgements, read as `score` reads a source, for the teacher model to label."""
+    max_unlabelled: int | None = Field(default=None, ge=1)
+    """Take so many of them at most, by seeded hash."""
     teacher_learning_rate: float = Field(default=3e-5, gt=0)
-    """Peak rate of the teacher model's encoder; all else is as for the student."""
+    """Peak rate of the teacher model's encoder; what is not said of a teacher is as for the student."""
+    teacher_frozen_layers: float = Field(default=0.5, ge=0, lt=1)
+    """Share of its layers, the lowest ones, that stay as they are: less to calculate."""
     corrections: bool = False
     """Learn from what people corrected, too: their scores in place of the judge's."""
     correction_weight: float = Field(default=5.0, gt=0)

@@ -35,6 +35,7 @@ from efficient_empathy.labelling.distillation.quality import (
     cross_fit,
     dependence_of,
     fit_heads,
+    key_of,
     noise,
 )
 from efficient_empathy.labelling.distillation.reference import FILE as REFERENCE
@@ -143,9 +144,11 @@ def distill(
     figures = agreement(held_out, examples, rubric, dependence, policy) | {"teacher_model": None}
 
     everything = range(len(encoded))
+    kept = out / ".folds" / f"{key_of(base, examples, student_settings, folds, teacher)}-teachers.npy"
     student, _ = learn(
-        base, encoded, examples.targets, everything, student_settings, teacher, on_step, "all data", examples.weights
-    )
+        base, encoded, examples.targets, everything, student_settings, teacher, on_step, "all data", examples.weights,
+        kept,
+    )  # fmt: skip
     student.cpu()
     export_onnx(student, out / "model.onnx")
     config = DistilledConfig(
@@ -196,10 +199,16 @@ def _teacher(settings: DistillSettings, examples: Examples, of_student: PairToke
     """The larger encoder with what it reads. Raises `UserError`."""
     if settings.teacher_model is None or settings.unlabelled is None:
         return None
-    own = replace(settings.student, learning_rate=settings.teacher_learning_rate)
+    own = replace(
+        settings.student,
+        learning_rate=settings.teacher_learning_rate,
+        frozen_layers=settings.teacher_frozen_layers,
+    )
     tokenizer = _tokenizer_of(settings.teacher_model, own.max_tokens)
     unjudged = list(open_source(settings.unlabelled))
-    return TeacherModel.reading(settings.teacher_model, own, examples.samples, unjudged, tokenizer, of_student)
+    return TeacherModel.reading(
+        settings.teacher_model, own, examples.samples, unjudged, tokenizer, of_student, settings.max_unlabelled
+    )
 
 
 def _tokenizer_of(base: Path | str, max_tokens: int) -> PairTokenizer:

@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from efficient_empathy.dialogues import Sample
 from efficient_empathy.encoders import PairTokenizer
 from efficient_empathy.foundation.errors import UserError
+from efficient_empathy.foundation.run.files import atomic
 from efficient_empathy.labelling.distillation.model import Encoded, Student, fit, predict
 from efficient_empathy.labelling.distillation.settings import StudentSettings
 from efficient_empathy.scoring.judges.distilled import softmax
+from efficient_empathy.selection.shares import tie_hash
 
 Progress = Callable[[str, int, int, float], None]
 """Called with what is fitted, the step, the steps and the loss."""
@@ -24,7 +27,8 @@ Progress = Callable[[str, int, int, float], None]
 class TeacherModel:
     """A larger encoder, what it reads of the judged samples and of the unjudged, and what the student reads of these.
 
-    It is fitted like a student, but for its `settings`.
+    It is fitted like a student, but for its `settings`. A student that is fitted on the same judgements teaches beside
+    it: the mean of both knows more than either.
     """
 
     base: Path | str
@@ -44,8 +48,11 @@ class TeacherModel:
         unjudged: Sequence[Sample],
         tokenizer: PairTokenizer,
         of_student: PairTokenizer,
+        most: int | None = None,
     ) -> TeacherModel:
         """The samples as the `tokenizer` of the teacher and that of the student cut them; none is in both.
+
+        Of those that are unjudged `most` are taken, by the hash of their ids with the settings' seed.
 
         Raises `UserError` where no sample is left to teach on.
         """
@@ -53,6 +60,9 @@ class TeacherModel:
         rest = list({sample.id: sample for sample in unjudged if sample.id not in known}.values())
         if not rest:
             raise UserError("every unlabelled sample has a judgement: --unlabelled takes dialogues that have none yet")
+        if most is not None and most < len(rest):
+            order = np.argsort(tie_hash(pl.Series([sample.id for sample in rest]), settings.seed), kind="stable")
+            rest = [rest[i] for i in sorted(order[:most])]
         told = [str(base), str(asdict(settings)), *(sample.id for sample in rest)]
         digest = hashlib.sha256("\0".join(told).encode()).hexdigest()
         return cls(base, settings, tokenizer(judged), tokenizer(rest), of_student(rest), digest)
@@ -68,27 +78,50 @@ def learn(
     on_step: Progress,
     what: str,
     weights: np.ndarray | None = None,
-) -> tuple[Student, Student | None]:
-    """A student of the judgements in `rows`, and the teacher that it had.
+    kept: Path | None = None,
+) -> tuple[Student, np.ndarray | None]:
+    """A student of the judgements in `rows`, and what its teachers make of the other samples, in order; None without.
 
-    `encoded`, `targets` (samples × axes × levels) and `weights` (samples × axes) are of all samples; nothing of the
-    others is looked at. Levels that no target has may be none of their axis, so the teacher's distributions leave them
-    out.
+    `encoded`, `targets` (samples × axes × levels) and `weights` (samples × axes) are of all samples; nothing that was
+    said of the others is looked at. The teachers' distributions are kept in the file `kept`, where they take long.
     """
     own, judgements = [encoded[i] for i in rows], targets[list(rows)]
     own_weights = None if weights is None else weights[list(rows)]
+
+    def fitted(who: str = "") -> Student:
+        return fit(base, own, judgements, settings, lambda *at: on_step(f"{what}{who}", *at), own_weights)
+
     if teacher is None:
-        return fit(base, own, judgements, settings, lambda *at: on_step(what, *at), own_weights), None
-    master = fit(
-        teacher.base, [teacher.judged[i] for i in rows], judgements, teacher.settings,
-        lambda *at: on_step(f"{what}, teacher", *at), own_weights,
-    )  # fmt: skip
-    soft = softmax(predict(master, teacher.unjudged).astype(np.float64)) * (judgements.sum(0) > 0)
-    soft = (soft / soft.sum(-1, keepdims=True)).astype(np.float32)
+        return fitted(), None
+    others = sorted(set(range(len(encoded))) - set(rows))
+    if kept is None or not kept.exists():
+        master = fit(
+            teacher.base, [teacher.judged[i] for i in rows], judgements, teacher.settings,
+            lambda *at: on_step(f"{what}, teacher", *at), own_weights,
+        )  # fmt: skip
+        theirs = _distributions(master, [*(teacher.judged[i] for i in others), *teacher.unjudged], judgements)
+        beside = [*(encoded[i] for i in others), *teacher.unjudged_of_student]
+        theirs = (theirs + _distributions(fitted(", beside the teacher"), beside, judgements)) / 2
+        if kept is not None:
+            with atomic(kept) as temporary, temporary.open("wb") as handle:
+                np.save(handle, theirs)
+    else:
+        theirs = np.load(kept)
+    soft = theirs[len(others) :]
     if own_weights is not None:
         own_weights = np.concatenate([own_weights, np.ones(soft.shape[:2], np.float32)])
     student = fit(
         base, [*own, *teacher.unjudged_of_student], np.concatenate([judgements, soft]), settings,
         lambda *at: on_step(what, *at), own_weights,
     )  # fmt: skip
-    return student, master
+    return student, theirs[: len(others)]
+
+
+def _distributions(student: Student, encoded: Encoded, judgements: np.ndarray) -> np.ndarray:
+    """What one makes of samples, (samples × axes × levels) float32.
+
+    Levels that no judgement has may be none of their axis, and are left out.
+    """
+    found = softmax(predict(student, encoded).astype(np.float64)) * (judgements.sum(0) > 0)
+    tables: np.ndarray = (found / found.sum(-1, keepdims=True)).astype(np.float32)
+    return tables
