@@ -127,6 +127,9 @@ def distill(
     """Make an embedded judge from a run's judgements (extra `train`).
 
     Example: efficient-empathy distill --run runs/gpt4o -o my-judge
+
+    Example: efficient-empathy distill --run runs/gpt4o -o my-judge --unlabelled more.jsonl
+    --teacher-model sentence-transformers/all-mpnet-base-v2
     """
     from efficient_empathy.labelling.distillation import run_distill, summary
 

@@ -90,6 +90,7 @@ def mix(
 
     Without a run, any checkpoints of one base are mixed:
     efficient-empathy mix --expert org/a --expert ./b -o mixture
+
     One alone is merged into its base: efficient-empathy mix --expert runs/mine/experts/sensibility -o merged
     """
     from efficient_empathy.foundation.run.workspace import Workspace
