@@ -154,6 +154,7 @@ def test_an_engineer_goes_from_thresholds_to_a_compared_mixture(tmp_path, browse
         page.locator("#log-text", has_text="average").wait_for()
         page.get_by_role("button", name="Close").click()
         assert "ties" in page.locator("form[data-step=generate] [name=model]").inner_text()
+        assert page.get_by_label("Compare a TIES merge as well").is_checked(), "or mixing again would take it away"
         text_of(page)
         assert axe(page) == []
         with page.expect_download() as download:
